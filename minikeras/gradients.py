@@ -1,0 +1,81 @@
+"""Gradients: where a backward pass puts what it finds, keyed by Variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from minikeras.variables import Variable
+
+
+class Gradients:
+    """A dictionary from Variable to the sum of the gradients added for it.
+
+    A variable that is used twice gets two `add`s, and the sum is its gradient: the
+    multivariate chain rule, visible.
+
+    Args:
+        variables: collect for these only. Without it, for every variable whose
+            `trainable` is True.
+
+    >>> w = Variable(np.ones(2, "float32"))
+    >>> grads = Gradients()
+    >>> grads.add(w, np.array([1, 2], "float32"))
+    >>> grads.add(w, np.array([1, 2], "float32"))
+    >>> grads[w]
+    array([2., 4.], dtype=float32)
+    """
+
+    def __init__(self, variables: Iterable[Variable] | None = None):
+        self._wanted = None if variables is None else {id(v) for v in variables}
+        self._sums: dict[int, tuple[Variable, np.ndarray]] = {}
+
+    def wants(self, variable: Variable | None) -> bool:
+        """Whether a gradient of `variable` would be kept: lets a layer skip the work."""
+        if variable is None:
+            return False
+        if self._wanted is None:
+            return variable.trainable
+        return id(variable) in self._wanted
+
+    def add(self, variable: Variable, gradient: np.ndarray) -> None:
+        """Adds `gradient` (shape and dtype of `variable`) to the variable's sum."""
+        if not self.wants(variable):
+            return
+        if gradient.shape != variable.shape:
+            raise ValueError(
+                f"The gradient of variable '{variable.path}' must have its shape "
+                f"{variable.shape}. Received: shape {gradient.shape}. Check the "
+                "backward method of the layer that owns it."
+            )
+        if gradient.dtype != variable.value.dtype:
+            gradient = gradient.astype(variable.value.dtype)
+        entry = self._sums.get(id(variable))
+        # Out of place: the same array may have been added for several variables.
+        total = gradient if entry is None else entry[1] + gradient
+        self._sums[id(variable)] = (variable, total)
+
+    def get(self, variable: Variable) -> np.ndarray | None:
+        """The gradient, or None if nothing was added."""
+        entry = self._sums.get(id(variable))
+        return None if entry is None else entry[1]
+
+    def __getitem__(self, variable: Variable) -> np.ndarray:
+        entry = self._sums.get(id(variable))
+        if entry is None:
+            raise KeyError(f"No gradient was added for variable '{variable.path}'.")
+        return entry[1]
+
+    def __contains__(self, variable: Variable) -> bool:
+        return id(variable) in self._sums
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter([variable for variable, _ in self._sums.values()])
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def items(self) -> list[tuple[Variable, np.ndarray]]:
+        """(variable, gradient) pairs in the order they first appeared."""
+        return list(self._sums.values())

@@ -1,0 +1,67 @@
+"""The closed table of classes and functions that a config or a file may name.
+
+A file says `{"module": "keras.layers", "class_name": "Dense"}`. Nothing is ever
+imported because a file asks for it: the pair is looked up here, and only what
+`@public` put in, or what the user registered, can come out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# (module, name) -> object and object -> (module, name); the first entry is the
+# canonical name, further ones are Keras's aliases.
+_objects: dict[tuple[str, str], Any] = {}
+_names: dict[int, tuple[str, str]] = {}
+
+
+def public(module: str, name: str | None = None) -> Callable[[T], T]:
+    """Puts a class or function into the table under Keras's module and name."""
+
+    def add(obj: T) -> T:
+        key = (module, name or obj.__name__)  # type: ignore[attr-defined]
+        _objects[key] = obj
+        _names.setdefault(id(obj), key)
+        return obj
+
+    return add
+
+
+def find(module: str | None, name: str) -> Any:
+    """The object with this module and name, or None."""
+    return _objects.get((module or "", name))
+
+
+def find_anywhere(name: str) -> Any:
+    """The object with this name in any module (old files omit the module), or None."""
+    for (_, candidate), obj in _objects.items():
+        if candidate == name:
+            return obj
+    return None
+
+
+def public_name(obj: Any) -> tuple[str, str] | None:
+    """(module, name) of an object of ours, or None."""
+    return _names.get(id(obj))
+
+
+def names(module: str) -> list[str]:
+    """All names of one module, in the order of definition."""
+    return [name for m, name in _objects if m == module]
+
+
+def suggest(name: Any, candidates: Iterable[str]) -> str:
+    """`" Did you mean 'relu'?"`, or an empty string if nothing is near.
+
+    >>> suggest("rellu", ["relu", "tanh"])
+    " Did you mean 'relu'?"
+    """
+    if not isinstance(name, str):
+        return ""
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

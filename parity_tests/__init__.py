@@ -1,0 +1,1 @@
+"""Proof that minikeras equals Keras."""
