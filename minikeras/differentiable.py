@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 
-class differentiable:  # noqa: N801 - used as a decorator, like functools.partial
+class differentiable:
     """A forward function and its gradient, as one callable object.
 
     Args:

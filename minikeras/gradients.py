@@ -32,7 +32,7 @@ class Gradients:
         self._sums: dict[int, tuple[Variable, np.ndarray]] = {}
 
     def wants(self, variable: Variable | None) -> bool:
-        """Whether a gradient of `variable` would be kept: lets a layer skip the work."""
+        """Whether a gradient of `variable` would be kept; if not, skip the work."""
         if variable is None:
             return False
         if self._wanted is None:

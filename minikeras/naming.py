@@ -82,7 +82,7 @@ def name_scope(name: str, caller: Any = None) -> Iterator[None]:
     """Variables made inside get `name/` before their own name.
 
     Entering the scope of the same `caller` again adds nothing (a layer opens its scope
-    when called and once more when built). A name that starts with "/" starts a new path.
+    when called and once more when built). A name starting with "/" starts a new path.
     """
     scopes = _scopes()
     if caller is not None and scopes and scopes[-1][1] is caller:
