@@ -1,0 +1,414 @@
+"""A graph of calls, run forwards and backwards.
+
+`Graph.forward` visits the nodes from inputs to outputs and keeps one residual per node;
+`Graph.backward` visits them in reverse, adding up the gradients that arrive at a tensor
+from its several uses. This file is all the differentiation machinery there is: the rest
+is in the `backward` of each layer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minikeras import tree
+from minikeras.symbolic import KerasTensor, Node, Operation
+
+if TYPE_CHECKING:
+    from minikeras.gradients import Gradients
+
+
+class Record(NamedTuple):
+    """What one node's call leaves for its backward."""
+
+    operation: Operation  # what was run: the node's operation, or its substitute
+    residuals: Any
+    penalized: tuple[np.ndarray, ...]  # outputs with an activity regularizer
+
+
+class GraphResiduals(NamedTuple):
+    """What a forward pass through a graph leaves for its backward."""
+
+    records: tuple[Record, ...]  # one per node, in the order they ran
+    output_masks: list[np.ndarray | None]  # masks that reached the outputs
+    activity_loss: Any  # sum of the activity regularizers' penalties
+
+
+class Step:
+    """One node, with what can be known of its call before it runs."""
+
+    def __init__(self, node: Node):
+        self.node = node
+        self.operation = node.operation
+        self.output_ids = [id(t) for t in node.outputs]
+        # The first argument's mask is the one that travels.
+        self.first = (
+            node.args[0] if node.args else next(iter(node.kwargs.values()), None)
+        )
+        only = len(node.args) == 1 and not node.kwargs
+        self.only_input = id(self.first) if only and _is_tensor(self.first) else None
+        self.one_tensor_argument = len(node.tensor_arguments) == 1
+        self.masks = bool(getattr(self.operation, "supports_masking", False))
+        self.makes_mask = bool(getattr(self.operation, "makes_mask", False))
+        self.is_layer = hasattr(self.operation, "compute_mask")
+        self.last_uses: list[int] = []
+        self._variables: list[Any] | None = None
+
+    @property
+    def variables(self) -> list[Any]:
+        """The weights of the operation, nested ones included."""
+        if self._variables is None:
+            self._variables = list(getattr(self.operation, "weights", ()))
+        return self._variables
+
+    def arguments(self, values: dict[int, Any]) -> tuple[tuple, dict[str, Any]]:
+        """The arguments of the call, with values in the place of tensors."""
+        if self.only_input is not None:
+            return (values[self.only_input],), {}
+        return self.node.fill(values)
+
+
+def _is_tensor(x: Any) -> bool:
+    return isinstance(x, KerasTensor)
+
+
+class Graph:
+    """The calls that lead from `inputs` to `outputs` (flat lists of symbolic tensors).
+
+    Attributes:
+        operations: every operation once, in Keras's order: by depth, then by first
+            visit. `Model.layers` are the layers among them.
+        nodes: every node, inputs included, in the order they run.
+    """
+
+    def __init__(self, inputs: list[KerasTensor], outputs: list[KerasTensor]):
+        self.inputs = inputs
+        self.outputs = outputs
+        self.nodes, self.operations = _sort(inputs, outputs)
+        given = {id(t) for t in inputs}
+        self.steps = [
+            Step(node)
+            for node in self.nodes
+            if not node.is_input and not given.issuperset(id(t) for t in node.outputs)
+        ]
+        self._find_last_uses()
+
+    def _find_last_uses(self) -> None:
+        """So that `forward` lets go of a value when nobody will read it again."""
+        last = {}
+        for i, step in enumerate(self.steps):
+            for tensor in step.node.input_tensors:
+                last[id(tensor)] = i
+        kept = {id(t) for t in self.outputs}
+        for key, i in last.items():
+            if key not in kept:
+                self.steps[i].last_uses.append(key)
+
+    def forward(
+        self,
+        inputs: list[Any],
+        *,
+        training: bool = False,
+        masks: list[Any] | None = None,
+        keep: bool = True,
+        substitutes: dict[int, Operation] | None = None,
+    ) -> tuple[list[Any], GraphResiduals]:
+        """Runs every node.
+
+        Args:
+            inputs: one array per input tensor.
+            training: passed to every layer.
+            masks: one per input; None where there is none.
+            keep: False drops residuals as they come: for prediction.
+            substitutes: `{id(node): operation}` to run in place of a node's own.
+
+        Returns:
+            (outputs, residuals), outputs as a flat list.
+        """
+        values = {id(t): x for t, x in zip(self.inputs, inputs, strict=True)}
+        known_masks: dict[int, Any] = {}
+        for tensor, mask in zip(self.inputs, masks or [], strict=False):
+            if mask is not None:
+                known_masks[id(tensor)] = mask
+        records: list[Record] = []
+        penalties: list[Any] = []
+        for step in self.steps:
+            args, kwargs = step.arguments(values)
+            operation = step.operation
+            if substitutes:
+                operation = substitutes.get(id(step.node), operation)
+            mask = _mask_of(step.first, known_masks) if known_masks else None
+            passed = mask if step.one_tensor_argument else None
+            y, residuals = operation.run_forward(args, kwargs, training, passed)
+            flat = [y] if len(step.output_ids) == 1 else tree.flatten(y)
+            if step.is_layer:
+                mask = kwargs.get("mask", mask)
+                _pass_masks_on(step, args, kwargs, mask, residuals, known_masks)
+            values.update(zip(step.output_ids, flat, strict=True))
+            penalized = _penalize(operation, flat, residuals, penalties)
+            if keep:
+                records.append(Record(operation, residuals, penalized))
+            for key in step.last_uses:
+                del values[key]
+        outputs = [values[id(t)] for t in self.outputs]
+        output_masks = [known_masks.get(id(t)) for t in self.outputs]
+        return outputs, GraphResiduals(tuple(records), output_masks, sum(penalties))
+
+    def backward(
+        self,
+        douts: list[Any],
+        residuals: GraphResiduals,
+        grads: Gradients,
+        need_dx: bool = True,
+    ) -> list[Any]:
+        """Runs every node's backward, in reverse.
+
+        Args:
+            douts: one gradient per output; None where the loss does not depend on it.
+            residuals: what `forward` returned.
+            grads: receives the gradients of the weights.
+            need_dx: whether the gradients of the inputs are wanted.
+
+        Returns:
+            One gradient per input, None where there is none.
+        """
+        sums: dict[int, Any] = {}
+        for tensor, dy in zip(self.outputs, douts, strict=True):
+            _accumulate(sums, tensor, dy)
+        live = self._live_tensors(grads, need_dx)
+        pairs = zip(reversed(self.steps), reversed(residuals.records), strict=True)
+        for step, record in pairs:
+            if step.output_ids[0] not in live:
+                continue  # no trainable weight here or before
+            flat = [sums.pop(key, None) for key in step.output_ids]
+            flat = _add_penalty_gradients(record, flat)
+            if all(dy is None for dy in flat):
+                continue
+            node = step.node
+            dy = flat[0] if len(flat) == 1 else None
+            if dy is None or tree.is_nested(node.output_structure):
+                dy = tree.pack_sequence_as(node.output_structure, flat)
+            wanted = any(id(t) in live for t in node.input_tensors)
+            dx = record.operation.run_backward(dy, record.residuals, grads, wanted)
+            if wanted:
+                _distribute(node, dx, sums, live)
+        return [sums.get(id(t)) for t in self.inputs]
+
+    def _live_tensors(self, grads: Gradients, need_dx: bool) -> set[int]:
+        """The tensors whose gradients somebody wants: those that depend on a wanted
+        weight, or on an input if the inputs' gradients are wanted."""
+        live = {id(t) for t in self.inputs if need_dx and "float" in t.dtype}
+        for step in self.steps:
+            if any(id(t) in live for t in step.node.input_tensors) or any(
+                grads.wants(v) for v in step.variables
+            ):
+                live.update(step.output_ids)
+        return live
+
+
+def _accumulate(sums: dict[int, Any], tensor: KerasTensor, gradient: Any) -> None:
+    """Adds out of place: a layer may return the same array for several inputs."""
+    if gradient is None:
+        return
+    if gradient.dtype.name != tensor.dtype and "float" in tensor.dtype:
+        gradient = gradient.astype(tensor.dtype)
+    known = sums.get(id(tensor))
+    sums[id(tensor)] = gradient if known is None else known + gradient
+
+
+def _distribute(node: Node, dx: Any, sums: dict[int, Any], live: set[int]) -> None:
+    """Hands the gradients of a call's arguments to the tensors they came from."""
+    arguments = node.tensor_arguments
+    gradients = [dx] if len(arguments) == 1 else dx
+    if len(gradients) != len(arguments):
+        raise ValueError(
+            f"The backward of '{node.operation.name}' returned {len(gradients)} "
+            f"gradients for a call with {len(arguments)} tensor arguments."
+        )
+    for argument, gradient in zip(arguments, gradients, strict=True):
+        if gradient is None:
+            continue
+        leaves = tree.flatten(argument)
+        parts = [gradient] if _is_tensor(argument) else tree.flatten(gradient)
+        for leaf, part in zip(leaves, parts, strict=True):
+            if _is_tensor(leaf) and id(leaf) in live:
+                _accumulate(sums, leaf, part)
+
+
+def _mask_of(structure: Any, masks: dict[int, Any]) -> Any:
+    """The masks of the first argument, in its structure; None if there are none."""
+    if _is_tensor(structure):
+        return masks.get(id(structure))
+    if not tree.is_nested(structure):
+        return None
+    found = tree.map_structure(lambda leaf: masks.get(id(leaf)), structure)
+    return None if all(m is None for m in tree.flatten(found)) else found
+
+
+def _pass_masks_on(
+    step: Step,
+    args: tuple,
+    kwargs: dict[str, Any],
+    mask: Any,
+    residuals: Any,
+    masks: dict[int, Any],
+) -> None:
+    """Stores the masks of a layer's outputs beside their values."""
+    operation: Any = step.operation
+    if isinstance(residuals, GraphResiduals):  # a nested model knows its own
+        found = residuals.output_masks
+    elif hasattr(residuals, "graph"):  # a traced layer, likewise
+        found = residuals.graph.output_masks
+    elif mask is None and not step.makes_mask:
+        return
+    elif not step.masks:
+        warnings.warn(
+            f"Layer '{operation.name}' (of type {type(operation).__name__}) was passed "
+            "an input with a mask attached to it. However, this layer does not support "
+            "masking and will therefore destroy the mask information. Downstream "
+            "layers will not see the mask.",
+            stacklevel=2,
+        )
+        return
+    else:
+        first = args[0] if args else next(iter(kwargs.values()))
+        found = operation.compute_mask(first, mask)
+        if found is None:
+            return
+        found = [found] if len(step.output_ids) == 1 else tree.flatten(found)
+    for key, value in zip(step.output_ids, found, strict=False):
+        if value is not None:
+            masks[key] = value
+
+
+def _penalize(
+    operation: Any, flat: list[Any], residuals: Any, penalties: list[Any]
+) -> tuple[np.ndarray, ...]:
+    """Adds the activity penalties of a call; returns the outputs they came from."""
+    nested = getattr(residuals, "activity_loss", None)
+    if nested is not None:
+        penalties.append(nested)
+    regularizer = getattr(operation, "activity_regularizer", None)
+    if regularizer is None:
+        return ()
+    for y in flat:
+        # NB: Keras 3 divides by the batch size; a regularizer on weights is not divided.
+        penalties.append(regularizer(y) / y.dtype.type(max(len(y), 1)))
+    return tuple(flat)
+
+
+def _add_penalty_gradients(record: Record, flat: list[Any]) -> list[Any]:
+    if not record.penalized:
+        return flat
+    regularizer = record.operation.activity_regularizer  # type: ignore[attr-defined]
+    result = []
+    for dy, y in zip(flat, record.penalized, strict=True):
+        penalty = regularizer.gradient(y) / y.dtype.type(max(len(y), 1))
+        result.append(penalty if dy is None else dy + penalty)
+    return result
+
+
+def _sort(
+    inputs: list[KerasTensor], outputs: list[KerasTensor]
+) -> tuple[list[Node], list[Operation]]:
+    """Nodes in running order and operations in Keras's order.
+
+    The depth of a node is its longest distance from an output; of an operation, that of
+    its deepest node. Both are listed from deep to shallow; operations of equal depth in
+    the order in which a depth-first walk from the outputs meets them.
+    """
+    finished, first_seen = _walk_back(inputs, outputs)
+    in_graph = set(map(id, finished))
+    depths: dict[int, int] = {}
+    operation_depths: dict[int, int] = {}
+    operations: dict[int, Operation] = {}
+    order: dict[int, Node] = {}
+    for node in reversed(finished):
+        key = id(node.operation)
+        depth = max(depths.get(id(node), 0), operation_depths.get(key, 0))
+        operation_depths[key] = depths[id(node)] = depth
+        operations[key] = node.operation
+        order.setdefault(id(node), node)
+        for parent in node.parent_nodes:
+            if id(parent) in in_graph:
+                depths[id(parent)] = max(depth + 1, depths.get(id(parent), 0))
+                order.setdefault(id(parent), parent)
+    for tensor in inputs:  # inputs that lead nowhere still belong to the model
+        operation, index, _ = tensor._keras_history
+        if operation is not None and id(operation) not in operations:
+            node = operation._inbound_nodes[index]
+            if node.is_input:
+                operations[id(operation)] = operation
+                operation_depths[id(operation)] = 0
+                first_seen[id(operation)] = -1
+                depths[id(node)] = 0
+                order[id(node)] = node
+    by_depth = defaultdict(list)
+    for key, node in order.items():
+        by_depth[depths[key]].append(node)
+    nodes = [
+        node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]
+    ]
+    _check_connected(inputs, nodes)
+    ranked = sorted(
+        operations, key=lambda key: (-operation_depths[key], first_seen[key])
+    )
+    return nodes, [operations[key] for key in ranked]
+
+
+def _walk_back(
+    inputs: list[KerasTensor], outputs: list[KerasTensor]
+) -> tuple[list[Node], dict[int, int]]:
+    """Depth-first from the outputs: nodes in order of completion, and for each
+    operation the order in which it was first met."""
+    given = {id(t) for t in inputs}
+    finished: list[Node] = []
+    done: set[int] = set()
+    first_seen: dict[int, int] = {}
+    for output in outputs:
+        # An explicit stack: deep models would exceed Python's recursion limit.
+        stack: list[tuple[KerasTensor | None, Node | None]] = [(output, None)]
+        while stack:
+            tensor, leaving = stack.pop()
+            if leaving is not None:
+                if id(leaving) not in done:
+                    done.add(id(leaving))
+                    finished.append(leaving)
+                continue
+            assert tensor is not None
+            operation, index, _ = tensor._keras_history
+            if operation is None:
+                continue
+            node = operation._inbound_nodes[index]
+            if id(node) in done:
+                continue
+            if not node.is_input and id(tensor) in given:
+                continue  # a model input made by a layer: what is before it is outside
+            first_seen.setdefault(id(operation), len(first_seen))
+            stack.append((None, node))
+            stack.extend((t, None) for t in reversed(node.input_tensors))
+    return finished, first_seen
+
+
+def _check_connected(inputs: list[KerasTensor], nodes: list[Node]) -> None:
+    computable = {id(t) for t in inputs}
+    seen: list[str] = []
+    for node in nodes:
+        for tensor in node.input_tensors:
+            if id(tensor) not in computable:
+                raise ValueError(
+                    f"Graph disconnected: cannot find parent for tensor {tensor} at "
+                    f"operation '{node.operation.name}'. The following previous "
+                    f"operations were accessed without issue: {seen}"
+                )
+        if node.is_input and not computable.issuperset(id(t) for t in node.outputs):
+            raise ValueError(
+                f"Graph disconnected: the output depends on the input "
+                f"'{node.operation.name}', which is not among the model's inputs: "
+                f"{[t.name for t in inputs]}"
+            )
+        seen.append(node.operation.name)
+        computable.update(id(t) for t in node.outputs)

@@ -1,0 +1,73 @@
+"""The arguments of one call, by name, with their shapes: what `build` needs to know."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from minikeras import tree
+
+if TYPE_CHECKING:
+    from minikeras.layers.layer import Layer
+
+_NOT_TENSORS = ("training", "mask")
+
+
+class CallRecord:
+    """Arguments of a call bound to the names in the layer's `forward` or `call`."""
+
+    def __init__(self, arguments: dict[str, Any]):
+        self.arguments = arguments
+
+    @classmethod
+    def bind(cls, layer: Layer, args: tuple, kwargs: dict[str, Any]) -> CallRecord:
+        """Names positional arguments by the signature."""
+        from minikeras.layers.layer import Layer
+
+        method = layer.forward
+        if type(layer).forward is Layer.forward:
+            method = layer.call
+        bound = inspect.signature(method).bind(*args, **kwargs).arguments
+        arguments: dict[str, Any] = {}
+        for name, value in bound.items():
+            if name == "kwargs" and isinstance(value, dict):
+                arguments.update(value)
+            elif name == "args" and isinstance(value, tuple):
+                arguments.update({f"arg{i}": v for i, v in enumerate(value)})
+            else:
+                arguments[name] = value
+        return cls(arguments)
+
+    @property
+    def tensors(self) -> dict[str, Any]:
+        """The arguments that are tensors, or structures of them."""
+        return {
+            name: value
+            for name, value in self.arguments.items()
+            if name not in _NOT_TENSORS and _has_tensors(value)
+        }
+
+    @property
+    def first_shape(self) -> Any:
+        """The shape of the first argument, in its structure."""
+        return _shape(next(iter(self.tensors.values())))
+
+    def shapes_for(self, parameters: list[str]) -> dict[str, Any]:
+        """Shapes for parameters named `<argument>_shape`."""
+        shapes = {f"{name}_shape": _shape(x) for name, x in self.tensors.items()}
+        if len(shapes) == 1:
+            return {parameters[0]: next(iter(shapes.values()))}
+        return {name: shapes[name] for name in parameters if name in shapes}
+
+
+def _has_tensors(value: Any) -> bool:
+    return any(hasattr(leaf, "shape") for leaf in tree.flatten(value))
+
+
+def _shape(structure: Any) -> Any:
+    def shape(leaf: Any) -> Any:
+        return tuple(leaf.shape) if hasattr(leaf, "shape") else None
+
+    if tree.is_nested(structure):
+        return tree.map_structure(shape, structure)
+    return shape(structure)

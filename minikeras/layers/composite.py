@@ -1,0 +1,126 @@
+"""Layers and models made of other layers: their `call`, traced once into a graph.
+
+`call` runs on symbolic tensors; the nodes it records are the layer's forward, and the
+backward of each gives the backward of the whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from minikeras import tree
+from minikeras.graph import Graph, GraphResiduals
+from minikeras.symbolic import KerasTensor
+
+if TYPE_CHECKING:
+    from minikeras.gradients import Gradients
+    from minikeras.layers.layer import Layer
+
+
+class TracedResiduals(NamedTuple):
+    """What the forward of a traced layer leaves for its backward."""
+
+    trace: Trace
+    graph: GraphResiduals
+
+    @property
+    def activity_loss(self) -> Any:
+        """Sum of the activity penalties inside."""
+        return self.graph.activity_loss
+
+
+class Trace:
+    """The graph of one `call`, for inputs of given shapes and one `training` value."""
+
+    def __init__(
+        self, layer: Layer, args: tuple, kwargs: dict[str, Any], training: bool
+    ):
+        def symbolic(leaf: Any) -> Any:
+            if not hasattr(leaf, "shape"):
+                return leaf
+            shape = (None, *leaf.shape[1:]) if len(leaf.shape) else ()
+            return KerasTensor(shape, _dtype(leaf))
+
+        args = tuple(tree.map_structure(symbolic, a) for a in args)
+        kwargs = {k: tree.map_structure(symbolic, v) for k, v in kwargs.items()}
+        self.inputs = [t for t in tree.flatten([args, kwargs]) if _is_symbolic(t)]
+        self.several = len([a for a in [*args, *kwargs.values()] if _nested_has(a)]) > 1
+        self.structure = [args, kwargs]
+        from minikeras.layers.layer import _accepts
+
+        if "training" in _accepts(type(layer).call, ("training",)):
+            kwargs = {**kwargs, "training": training}
+        try:
+            with layer._open_name_scope():
+                self.outputs = layer.call(*args, **kwargs)
+        except ValueError as error:
+            if "symbolic" not in str(error):
+                raise
+            raise ValueError(
+                f"The `call` of {type(layer).__name__} (named '{layer.name}') uses NumPy "
+                "on its inputs, so its gradient cannot be found. Make it of layers, "
+                "activations and operators only, or write `forward` and `backward`. "
+                f"Cause: {error}"
+            ) from error
+        flat = tree.flatten(self.outputs)
+        if not all(_is_symbolic(t) for t in flat):
+            raise ValueError(
+                f"The `call` of {type(layer).__name__} (named '{layer.name}') must "
+                "return tensors that depend on its inputs. Received: "
+                f"{[type(t).__name__ for t in flat]}"
+            )
+        self.graph = Graph(self.inputs, flat)
+
+    def output_spec(self) -> Any:
+        """Fresh symbolic tensors of the outputs' shapes."""
+        return tree.map_structure(lambda t: KerasTensor(t.shape, t.dtype), self.outputs)
+
+    def forward(
+        self, args: tuple, kwargs: dict[str, Any], training: bool, mask: Any
+    ) -> tuple[Any, TracedResiduals]:
+        """Runs the graph."""
+        arrays = [a for a in tree.flatten([args, kwargs]) if hasattr(a, "shape")]
+        masks = None if mask is None else tree.flatten(mask)
+        flat, residuals = self.graph.forward(arrays, training=training, masks=masks)
+        y = tree.pack_sequence_as(self.outputs, flat)
+        return y, TracedResiduals(self, residuals)
+
+    def backward(
+        self, dy: Any, residuals: TracedResiduals, grads: Gradients, need_dx: bool
+    ) -> Any:
+        """Runs it in reverse."""
+        douts = tree.flatten(dy) if tree.is_nested(self.outputs) else [dy]
+        flat = iter(self.graph.backward(douts, residuals.graph, grads, need_dx))
+        args, kwargs = self.structure
+        parts = [
+            tree.map_structure(lambda t: next(flat) if _is_symbolic(t) else None, a)
+            for a in [*args, *kwargs.values()]
+            if _nested_has(a)
+        ]
+        return tuple(parts) if self.several else parts[0]
+
+
+def trace(layer: Layer, args: tuple, kwargs: dict[str, Any], training: bool) -> Trace:
+    """The trace for these shapes, made the first time they are seen."""
+    traces = layer.__dict__.setdefault("_traces", {})
+    leaves = tree.flatten([args, kwargs])
+    shapes = tuple(
+        (tuple(x.shape[1:]), _dtype(x)) if hasattr(x, "shape") else repr(x)
+        for x in leaves
+    )
+    key = (training, shapes)
+    if key not in traces:
+        traces[key] = Trace(layer, args, kwargs, training)
+    return traces[key]
+
+
+def _dtype(x: Any) -> str:
+    return x.dtype if isinstance(x.dtype, str) else x.dtype.name
+
+
+def _is_symbolic(x: Any) -> bool:
+    return isinstance(x, KerasTensor)
+
+
+def _nested_has(structure: Any) -> bool:
+    return any(_is_symbolic(t) for t in tree.flatten(structure))

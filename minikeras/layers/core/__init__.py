@@ -1,0 +1,1 @@
+"""Core layers: Dense, Embedding, Masking, Identity and the input of a model."""

@@ -1,0 +1,672 @@
+"""Layer: weights, a forward and, under it, its backward.
+
+Writing one takes three methods:
+
+    class Scale(Layer):
+        def build(self, input_shape):
+            self.scale = self.add_weight(shape=(input_shape[-1],), name="scale")
+
+        def forward(self, x, *, training=False, mask=None):
+            return x * self.scale.value, x          # the output, and the residuals
+
+        def backward(self, dy, residuals, grads):
+            x = residuals
+            grads.add(self.scale, (dy * x).reshape(-1, x.shape[-1]).sum(axis=0))
+            return dy * self.scale.value
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minikeras import dtype_policies, naming, tree
+from minikeras.layers.calls import CallRecord
+from minikeras.layers.input_spec import check_inputs
+from minikeras.layers.tracking import Tracked
+from minikeras.symbolic import (
+    KerasTensor,
+    Node,
+    Operation,
+    any_symbolic,
+    infer_output_spec,
+    is_keras_tensor,
+)
+from minikeras.variables import Variable, standardize_dtype
+
+if TYPE_CHECKING:
+    from minikeras.gradients import Gradients
+
+
+class Layer(Tracked, Operation):
+    """The base of all layers.
+
+    Args:
+        activity_regularizer: penalty on the outputs, added to the loss and divided by
+            the batch size.
+        trainable: whether the weights are trained.
+        dtype: name or `DTypePolicy`; defaults to `config.dtype_policy()`.
+        autocast: whether float inputs are cast to the compute dtype.
+        name: defaults to the class name in snake case, numbered.
+
+    A subclass defines `build(input_shape)`, `forward(...) -> (y, residuals)` and
+    `backward(dy, residuals, grads) -> dx`; `forward` and `backward` keep nothing on
+    `self`. A subclass that is only made of other layers defines `call` instead, and its
+    backward follows from theirs.
+    """
+
+    # True where the result for one example depends on the others in its batch.
+    couples_examples = False
+    # True where `compute_mask` makes a mask although none came in.
+    makes_mask = False
+
+    _forward_takes: frozenset[str] = frozenset({"training", "mask"})
+    _backward_takes_need_dx = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Looks at the signatures once, so that no call has to."""
+        super().__init_subclass__(**kwargs)
+        if "forward" in cls.__dict__:
+            cls._forward_takes = _accepts(cls.forward, ("training", "mask"))
+        elif "call" in cls.__dict__:
+            cls._forward_takes = frozenset({"training", "mask"})
+        if "backward" in cls.__dict__:
+            takes = _accepts(cls.backward, ("need_dx",))
+            cls._backward_takes_need_dx = bool(takes)
+        if "build" in cls.__dict__:
+            cls.build = _in_name_scope(cls.__dict__["build"])  # type: ignore
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        layer = super().__new__(cls)
+        object.__setattr__(layer, "_init_arguments", (args, kwargs))
+        return layer
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        self._trainable_variables: list[Variable] = []
+        self._non_trainable_variables: list[Variable] = []
+        Operation.__init__(self, name=name)
+        self._dtype_policy = dtype_policies.get(dtype)
+        self.activity_regularizer = _get_regularizer(activity_regularizer)
+        self._input_shape_arg = _pop_input_shape(kwargs)
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: "
+                f"{kwargs}"
+            )
+        if not isinstance(trainable, bool):
+            raise ValueError(
+                "Expected `trainable` to be a boolean. Received: "
+                f"trainable={trainable} (of type {type(trainable)})"
+            )
+        self._trainable = trainable
+        self.autocast = autocast
+        self.input_spec: Any = None
+        self._built = False
+        self._building = False
+        self._path: str | None = None
+        self._parent_path: str | None = None
+        self._build_shapes: dict[str, Any] | None = None
+        self._call_losses: list[Any] = []
+        self._supports_masking = _overrides(self, "compute_mask")
+
+    # --- Building -------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the weights exist. A layer without any is built at once."""
+        if not self._built and type(self).build is Layer.build:
+            return not self._sublayers() and not _overrides(self, "call")
+        return self._built
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        self._built = bool(value)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights. Subclasses with weights override this.
+
+        Args:
+            input_shape: shape of the first input, the batch axis included (None).
+        """
+        self._built = True
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+    ) -> Variable:
+        """Makes a variable that belongs to this layer.
+
+        Args:
+            shape: tuple of ints; `()` by default.
+            initializer: name or object; `"glorot_uniform"` by default for floats,
+                `"zeros"` for others.
+            dtype: the layer's variable dtype by default.
+            trainable: whether it is trained.
+            autocast, aggregation: accepted as in Keras, see `Variable`.
+            regularizer: penalty on its value, added to the loss.
+            constraint: projection applied after each update.
+            overwrite_with_gradient: False only (Keras uses True for float8 training).
+            name: its name, the last part of its path.
+        """
+        if isinstance(shape, str):
+            raise ValueError(
+                "`name` must be passed as a keyword argument. Received: "
+                f"add_weight('{shape}', ...). Use: add_weight(shape=..., "
+                f"name='{shape}')."
+            )
+        if overwrite_with_gradient:
+            raise ValueError(
+                "`overwrite_with_gradient=True` is not implemented in minikeras."
+            )
+        if "_trainable_variables" not in self.__dict__:
+            self._track_variable(None)  # type: ignore[arg-type] # raises
+        if self._built and not self._building:
+            raise ValueError(
+                "You cannot add new elements of state (variables or sub-layers) to a "
+                "layer that is already built. All state must be created in the "
+                f"`__init__()` method or in the `build()` method. Layer: '{self.name}'"
+            )
+        shape = () if shape is None else shape
+        shape = (shape,) if isinstance(shape, int) else shape
+        dtype = standardize_dtype(dtype or self.variable_dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if "float" in dtype else "zeros"
+        regularizer = _get_regularizer(regularizer)
+        constraint = _get_constraint(constraint)
+        with naming.name_scope(self.name, caller=self):
+            variable = Variable(
+                _get_initializer(initializer),
+                shape=shape,
+                dtype=dtype,
+                trainable=trainable,
+                autocast=autocast,
+                aggregation=aggregation,
+                name=name,
+            )
+        variable.regularizer = regularizer
+        variable.constraint = constraint
+        self._track_variable(variable)
+        return variable
+
+    add_variable = add_weight
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shapes `build` was called with: enough to make the weights again."""
+        if self._build_shapes is None:
+            return None
+        if len(self._build_shapes) == 1:
+            return {"input_shape": next(iter(self._build_shapes.values()))}
+        return {"shapes_dict": self._build_shapes}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds from what `get_build_config` returned."""
+        if config and "input_shape" in config:
+            self.build(_tuples(config["input_shape"]))
+        elif config and "shapes_dict" in config:
+            self.build(**{k: _tuples(v) for k, v in config["shapes_dict"].items()})
+
+    def _open_name_scope(self) -> Any:
+        if self._parent_path is None:
+            self._parent_path = naming.current_path()
+        return naming.name_scope(self.name, caller=self)
+
+    def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        if self._built:
+            return
+        with self._open_name_scope():
+            if type(self).build is Layer.build:
+                if not self._sublayers():
+                    self._built = True
+                return  # sublayers build themselves as they are called
+            parameters = list(inspect.signature(self.build).parameters)
+            call = CallRecord.bind(self, args, kwargs)
+            if len(parameters) == 1:
+                self.build(call.first_shape)
+            else:
+                self.build(**call.shapes_for(parameters))
+
+    # --- The maths: forward and backward ----------------------------------------------
+
+    def forward(
+        self, *args: Any, training: bool = False, mask: Any = None, **kwargs: Any
+    ):
+        """`(y, residuals)`. For a layer made of layers: follows its `call`."""
+        if not _overrides(self, "call"):
+            raise NotImplementedError(
+                f"Layer {type(self).__name__} does not have a `forward()` method "
+                "implemented. Define `forward(self, x, *, training=False, mask=None)` "
+                "returning (y, residuals), and `backward(self, dy, residuals, grads)`; "
+                "or a `call()` made of other layers only."
+            )
+        from minikeras.layers.composite import trace
+
+        return trace(self, args, kwargs, training).forward(args, kwargs, training, mask)
+
+    def backward(self, dy: Any, residuals: Any, grads: Gradients, need_dx: bool = True):
+        """`dx`; adds the gradients of the weights to `grads`."""
+        from minikeras.layers.composite import TracedResiduals
+
+        if isinstance(residuals, TracedResiduals):
+            return residuals.trace.backward(dy, residuals, grads, need_dx)
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} (named '{self.name}') has no `backward()` "
+            "method, so nothing before it can be trained. Define `backward(self, dy, "
+            "residuals, grads)` beside its `forward`."
+        )
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The output alone: `forward(...)[0]`."""
+        return self.forward(*args, **kwargs)[0]
+
+    def run_forward(
+        self, args: tuple, kwargs: dict[str, Any], training: bool, mask: Any
+    ) -> tuple[Any, Any]:
+        """`forward`, given the arguments of a call and what travels beside them."""
+        if "training" in self._forward_takes:
+            if kwargs.get("training") is None:
+                kwargs = {**kwargs, "training": training}
+        elif "training" in kwargs:
+            kwargs = {k: v for k, v in kwargs.items() if k != "training"}
+        if mask is not None and "mask" in self._forward_takes and "mask" not in kwargs:
+            kwargs = {**kwargs, "mask": mask}
+        args = tuple(self._cast(a) for a in args)
+        return self.forward(*args, **kwargs)
+
+    def run_backward(
+        self, dy: Any, residuals: Any, grads: Gradients, need_dx: bool
+    ) -> Any:
+        """`backward`, told whether the gradient of the inputs is wanted."""
+        if self._backward_takes_need_dx or type(self).backward is Layer.backward:
+            return self.backward(dy, residuals, grads, need_dx=need_dx)
+        return self.backward(dy, residuals, grads)
+
+    def _cast(self, x: Any) -> Any:
+        """Float arrays to the compute dtype; all else as it is."""
+        if isinstance(x, np.ndarray):
+            if x.dtype.kind == "f" and self.autocast:
+                dtype = self.input_dtype
+                return x if x.dtype.name == dtype else x.astype(dtype)
+            return x
+        if isinstance(x, list | tuple | dict):
+            return tree.map_structure(self._cast, x)
+        if isinstance(x, Variable):
+            return self._cast(x.value)
+        if not is_keras_tensor(x) and hasattr(x, "__array__"):
+            return self._cast(np.asarray(x))
+        return x
+
+    # --- Calling ----------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Builds if needed; arrays give arrays, symbolic tensors record a node."""
+        if "_trainable_variables" not in self.__dict__:
+            self._track_variable(None)  # type: ignore[arg-type] # raises
+        args = tuple(self._cast(a) for a in args)
+        kwargs = {k: v if k == "training" else self._cast(v) for k, v in kwargs.items()}
+        self._check_positional(args)
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        check_inputs(self.input_spec, first, self.name)
+        self._maybe_build(args, kwargs)
+        # `build` may have narrowed the input_spec (Dense learns its last axis).
+        check_inputs(self.input_spec, first, self.name)
+        if any_symbolic((args, kwargs)):
+            with self._open_name_scope():
+                outputs = self.compute_output_spec(*args, **kwargs)
+            self._built = True
+            Node(self, args, kwargs, outputs)
+            return outputs
+        with self._open_name_scope():
+            outputs = self._call_on_arrays(args, dict(kwargs))
+        self._built = True
+        return outputs
+
+    def _call_on_arrays(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        training = bool(kwargs.pop("training", None) or False)
+        mask = kwargs.pop("mask", None)
+        if _overrides(self, "call") and type(self).forward is Layer.forward:
+            takes = _accepts(type(self).call, ("training", "mask"))
+            given = {"training": training, "mask": mask}
+            return self.call(*args, **kwargs, **{k: given[k] for k in takes})
+        outputs, residuals = self.run_forward(args, kwargs, training, mask)
+        self._call_losses = []
+        nested = getattr(residuals, "activity_loss", 0)
+        if np.any(nested):
+            self._call_losses.append(nested)
+        if self.activity_regularizer is not None:
+            for y in tree.flatten(outputs):
+                penalty = self.activity_regularizer(y) / y.dtype.type(max(len(y), 1))
+                self._call_losses.append(penalty)
+        return outputs
+
+    def _check_positional(self, args: tuple) -> None:
+        for leaf in tree.flatten(list(args)):
+            if leaf is not None and not isinstance(leaf, np.ndarray | KerasTensor):
+                raise ValueError(
+                    "Only input tensors may be passed as positional arguments. The "
+                    "following argument value should be passed as a keyword argument: "
+                    f"{leaf} (of type {type(leaf)}) to layer '{self.name}'"
+                )
+
+    # --- Shapes and masks ---------------------------------------------------------------
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The output shape for an input shape; found by a trial run by default."""
+        spec = tree.map_structure(
+            lambda s: KerasTensor(s.shape, self.compute_dtype),
+            _Shapes.wrap(input_shape),
+        )
+        return tree.map_structure(lambda t: t.shape, self.compute_output_spec(spec))
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic outputs for symbolic inputs."""
+        if _overrides(self, "compute_output_shape"):
+            call = CallRecord.bind(self, args, kwargs)
+            parameters = list(inspect.signature(self.compute_output_shape).parameters)
+            if len(parameters) == 1:
+                shapes = self.compute_output_shape(call.first_shape)
+            else:
+                shapes = self.compute_output_shape(**call.shapes_for(parameters))
+            return tree.map_structure(
+                lambda s: KerasTensor(s.shape, self.compute_dtype), _Shapes.wrap(shapes)
+            )
+        if _overrides(self, "call") and type(self).forward is Layer.forward:
+            from minikeras.layers.composite import trace
+
+            return trace(self, args, kwargs, False).output_spec()
+        return infer_output_spec(
+            lambda *a, **k: self.run_forward(a, k, False, None)[0], args, kwargs
+        )
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs; by default that of the inputs."""
+        return previous_mask
+
+    @property
+    def supports_masking(self) -> bool:
+        """Whether a mask that comes in goes out again."""
+        return self._supports_masking
+
+    @supports_masking.setter
+    def supports_masking(self, value: bool) -> None:
+        self._supports_masking = value
+
+    # --- Losses -----------------------------------------------------------------------
+
+    @property
+    def losses(self) -> list[Any]:
+        """Penalties: of activities in the last call on arrays, then of the weights."""
+        found = list(self._call_losses)
+        for layer in self._all_sublayers():
+            found.extend(layer._call_losses)
+        for variable in self.trainable_weights:
+            if variable.regularizer is not None:
+                found.append(variable.regularizer(variable.value))
+        return found
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds values to `losses`, to be read after a call on arrays.
+
+        Note: NumPy values carry no gradient, so `fit` does not train on them. Use
+        `activity_regularizer` for a penalty that trains.
+        """
+        self._call_losses.extend(x for x in tree.flatten(loss) if x is not None)
+
+    def _all_sublayers(self) -> list[Layer]:
+        found: dict[int, Layer] = {}
+        for layer in self._sublayers():
+            found.setdefault(id(layer), layer)
+            for inner in layer._all_sublayers():
+                found.setdefault(id(inner), inner)
+        return list(found.values())
+
+    # --- Dtypes and configuration -------------------------------------------------------
+
+    @property
+    def path(self) -> str | None:
+        """Its place, such as `"sequential/dense"`; None before it is built."""
+        return self._path
+
+    @property
+    def dtype_policy(self) -> dtype_policies.DTypePolicy:
+        """Settable before the layer is built."""
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        self._dtype_policy = dtype_policies.get(value)
+
+    @property
+    def dtype(self) -> str:
+        """Same as `variable_dtype`."""
+        return self._dtype_policy.variable_dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of the weights."""
+        return self._dtype_policy.variable_dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype of outputs."""
+        return self._dtype_policy.compute_dtype
+
+    @property
+    def input_dtype(self) -> str:
+        """The dtype float inputs are cast to."""
+        return self._dtype_policy.compute_dtype
+
+    @property
+    def quantization_mode(self) -> None:
+        """Always None: quantization is not implemented."""
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as plain values, in Keras's form."""
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policies.serialize(self._dtype_policy),
+        }
+        if self.activity_regularizer is not None:
+            from minikeras import regularizers
+
+            config["activity_regularizer"] = regularizers.serialize(
+                self.activity_regularizer
+            )
+        if not _overrides(self, "get_config"):
+            config.update(_own_arguments(self))
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A new layer, with new weights, from what `get_config` returned."""
+        config = dict(config)
+        if isinstance(config.get("dtype"), dict):
+            config["dtype"] = dtype_policies.deserialize(config["dtype"]).name
+        try:
+            return cls(**config)
+        except Exception as error:
+            raise TypeError(
+                f"Error when deserializing class '{cls.__name__}' using "
+                f"config={config}.\n\nException encountered: {error}"
+            ) from error
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes this layer's own variables to `store["0"]`, `store["1"]`, ..."""
+        own = [*self._trainable_variables, *self._non_trainable_variables]
+        for i, variable in enumerate(own):
+            store[f"{i}"] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads them back, all or nothing."""
+        own = [*self._trainable_variables, *self._non_trainable_variables]
+        if len(store) != len(own):
+            hint = (
+                f"Layer '{self.name}' was never built and thus it doesn't have any "
+                "variables."
+                if not own and not self.built
+                else f"Layer '{self.name}' expected {len(own)} variables."
+            )
+            raise ValueError(
+                f"{hint} Received {len(store)} variables: {sorted(store)}. The file was "
+                "probably made with another architecture."
+            )
+        arrays = [np.asarray(store[f"{i}"]) for i in range(len(own))]
+        for variable, array in zip(own, arrays, strict=True):
+            if variable.shape != array.shape:
+                raise ValueError(
+                    f"Layer '{self.name}': variable '{variable.path}' has shape "
+                    f"{variable.shape}. Received: shape {array.shape}"
+                )
+        for variable, array in zip(own, arrays, strict=True):
+            variable.assign(array)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+class _Shapes:
+    """One shape as a leaf: tuples of ints would look like structures of tensors."""
+
+    def __init__(self, shape: tuple):
+        self.shape = shape
+
+    @staticmethod
+    def wrap(shapes: Any) -> Any:
+        if isinstance(shapes, dict):
+            return {k: _Shapes.wrap(v) for k, v in shapes.items()}
+        if all(n is None or hasattr(n, "__index__") for n in shapes):
+            return _Shapes(tuple(shapes))
+        return type(shapes)(_Shapes.wrap(s) for s in shapes)
+
+
+def _accepts(function: Callable[..., Any], names: tuple[str, ...]) -> frozenset[str]:
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return frozenset(names)
+    return frozenset(name for name in names if name in parameters)
+
+
+def _overrides(layer: Layer, method: str) -> bool:
+    return getattr(type(layer), method) is not getattr(Layer, method)
+
+
+def _in_name_scope(build: Callable[..., None]) -> Callable[..., None]:
+    """`build`, inside the layer's name scope; afterwards the layer counts as built."""
+
+    @functools.wraps(build)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        if self._building:  # super().build(...) from inside a build
+            return build(self, *args, **kwargs)
+        self._building = True
+        try:
+            with self._open_name_scope():
+                self._path = naming.current_path()
+                build(self, *args, **kwargs)
+        finally:
+            self._building = False
+        bound = inspect.signature(build).bind(self, *args, **kwargs).arguments
+        self._build_shapes = dict(list(bound.items())[1:])
+        self._built = True
+
+    return wrapper
+
+
+def _get_regularizer(identifier: Any) -> Any:
+    if identifier is None:
+        return None
+    from minikeras import regularizers
+
+    return regularizers.get(identifier)
+
+
+def _get_constraint(identifier: Any) -> Any:
+    if identifier is None:
+        return None
+    from minikeras import constraints
+
+    return constraints.get(identifier)
+
+
+def _get_initializer(identifier: Any) -> Any:
+    if callable(identifier) and not isinstance(identifier, type):
+        return identifier
+    from minikeras import initializers
+
+    return initializers.get(identifier)
+
+
+def _pop_input_shape(kwargs: dict[str, Any]) -> Any:
+    if kwargs.get("input_dim") is not None:
+        shape = (kwargs.pop("input_dim"),)
+    else:
+        kwargs.pop("input_dim", None)
+        shape = kwargs.pop("input_shape", None)
+    if shape is not None:
+        warnings.warn(
+            "Do not pass an `input_shape`/`input_dim` argument to a layer. When using "
+            "Sequential models, prefer using an `Input(shape)` object as the first "
+            "layer in the model instead.",
+            stacklevel=4,
+        )
+    return shape
+
+
+def _tuples(shape: Any) -> Any:
+    """JSON has no tuples: lists of sizes become shapes again."""
+    if isinstance(shape, dict):
+        return {k: _tuples(v) for k, v in shape.items()}
+    if isinstance(shape, list | tuple):
+        if any(isinstance(item, list | tuple | dict) for item in shape):
+            return [_tuples(item) for item in shape]
+        return tuple(shape)
+    return shape
+
+
+def _own_arguments(layer: Layer) -> dict[str, Any]:
+    """The constructor arguments of a subclass that wrote no `get_config`."""
+    args, kwargs = layer._init_arguments  # type: ignore[attr-defined]
+    if type(layer).__init__ is Layer.__init__:
+        return {}
+    signature = inspect.signature(type(layer).__init__)
+    bound = signature.bind(layer, *args, **kwargs)
+    bound.apply_defaults()
+    found: dict[str, Any] = {}
+    for name, parameter in list(signature.parameters.items())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        found[name] = bound.arguments[name]
+    plain = (str, int, float, bool, type(None), list, tuple, dict)
+    unknown = [name for name, value in found.items() if not isinstance(value, plain)]
+    if unknown:
+        raise NotImplementedError(
+            f"Object {type(layer).__name__} was created by passing non-serializable "
+            f"argument values in `__init__()` ({unknown}), and therefore the object "
+            "must override `get_config()` in order to be serializable."
+        )
+    for reserved in ("name", "trainable", "dtype"):
+        found.pop(reserved, None)
+    return found

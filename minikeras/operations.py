@@ -1,0 +1,258 @@
+"""The operators of symbolic tensors: `a + b`, `a @ b`, `x[:, 0]`, as graph nodes.
+
+Importing this module gives `KerasTensor` its operators.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minikeras.ops.elementwise import (
+    getitem_grad,
+    matmul_grad,
+    power_grad,
+    unbroadcast,
+)
+from minikeras.registry import public
+from minikeras.symbolic import KerasTensor, Operation, is_keras_tensor
+
+if TYPE_CHECKING:
+    from minikeras.gradients import Gradients
+
+MODULE = "keras.src.ops.numpy"  # where Keras's files say these classes are
+
+
+class BinaryResiduals(NamedTuple):
+    """What the gradient of an operator between two arrays needs."""
+
+    a: np.ndarray
+    b: np.ndarray
+    y: np.ndarray
+    tensors: tuple[bool, bool]  # which of the two carries a gradient
+
+
+class Binary(Operation):
+    """`y = a (op) b`; one of the two may be a number or an array."""
+
+    function: Callable[[Any, Any], Any]
+
+    def __init__(self, name: str | None = None):
+        super().__init__(name=name)
+
+    def __call__(self, x1: Any, x2: Any) -> Any:
+        """Records which of the two are tensors of the graph."""
+        if not is_keras_tensor(x1):
+            x1 = _like(x1, x2)
+        elif not is_keras_tensor(x2):
+            x2 = _like(x2, x1)
+        return super().__call__(x1, x2)
+
+    def forward(self, x1: Any, x2: Any) -> tuple[np.ndarray, BinaryResiduals]:
+        """Broadcasts as NumPy does."""
+        node = self._inbound_nodes[0] if self._inbound_nodes else None
+        tensors = (True, True)
+        if node is not None:
+            tensors = tuple(is_keras_tensor(a) for a in node.args)  # type: ignore
+        a, b = np.asarray(x1), np.asarray(x2)
+        y = type(self).function(a, b)
+        return y, BinaryResiduals(a, b, y, tensors)
+
+    def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
+        """(da, db), still in the shape of `y`."""
+        raise NotImplementedError
+
+    def backward(self, dy: np.ndarray, residuals: Any, grads: Gradients) -> Any:
+        """Undoes the broadcasting; one gradient per argument that is a tensor."""
+        da, db = self.gradients(dy, residuals)
+        both = (
+            None if da is None else unbroadcast(da, residuals.a.shape),
+            None if db is None else unbroadcast(db, residuals.b.shape),
+        )
+        found = [g for g, wanted in zip(both, residuals.tensors, strict=True) if wanted]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    def get_config(self) -> dict[str, Any]:
+        """Only a name."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Binary:
+        """The inverse of `get_config`."""
+        return cls(**config)
+
+
+def _like(constant: Any, tensor: KerasTensor) -> Any:
+    """A constant beside a tensor: numbers take its dtype."""
+    if isinstance(constant, bool | int | float):
+        if isinstance(constant, float) and "float" not in tensor.dtype:
+            return constant
+        return np.asarray(constant, tensor.dtype)
+    return constant
+
+
+@public(MODULE)
+class Add(Binary):
+    """y = a + b; da = dy, db = dy."""
+
+    function = staticmethod(np.add)
+
+    def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
+        """da = dy, db = dy."""
+        return dy, dy
+
+
+@public(MODULE)
+class Subtract(Binary):
+    """y = a - b; da = dy, db = -dy."""
+
+    function = staticmethod(np.subtract)
+
+    def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
+        """da = dy, db = -dy."""
+        return dy, -dy
+
+
+@public(MODULE)
+class Multiply(Binary):
+    """y = a b; da = dy b, db = dy a."""
+
+    function = staticmethod(np.multiply)
+
+    def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
+        """da = dy b, db = dy a."""
+        return dy * r.b, dy * r.a
+
+
+@public(MODULE)
+@public(MODULE, "TrueDivide")
+class Divide(Binary):
+    """y = a / b; da = dy / b, db = -dy y / b."""
+
+    function = staticmethod(np.divide)
+
+    def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
+        """da = dy / b, db = -dy y / b."""
+        da = dy / r.b
+        return da, -da * r.y
+
+
+@public(MODULE)
+class Power(Binary):
+    """y = a ** b; da = dy b a**(b-1), db = dy y log a."""
+
+    function = staticmethod(np.power)
+
+    def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
+        """da = dy b a**(b-1), db = dy y log a."""
+        return power_grad(dy, r.a, r.b, r.y)
+
+
+@public(MODULE)
+class Matmul(Binary):
+    """y = a @ b; da = dy @ b.T, db = a.T @ dy."""
+
+    function = staticmethod(np.matmul)
+
+    def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
+        """da = dy @ b.T, db = a.T @ dy."""
+        return matmul_grad(dy, r.a, r.b)
+
+
+class Unary(Operation):
+    """`y = op(x)`."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Only a name."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Unary:
+        """The inverse of `get_config`."""
+        return cls(**config)
+
+
+@public(MODULE)
+class Negative(Unary):
+    """y = -x; dx = -dy."""
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, None]:
+        """-x."""
+        return -x, None
+
+    def backward(self, dy: np.ndarray, residuals: None, grads: Gradients) -> Any:
+        """dx = -dy."""
+        return -dy
+
+
+@public(MODULE)
+class Absolute(Unary):
+    """y = |x|; dx = dy sign(x), 0 at 0."""
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """|x|."""
+        return np.abs(x), x
+
+    def backward(self, dy: np.ndarray, residuals: np.ndarray, grads: Gradients) -> Any:
+        """dx = dy sign(x)."""
+        return dy * np.sign(residuals)
+
+
+class GetItemResiduals(NamedTuple):
+    """What the gradient of a slice needs."""
+
+    shape: tuple[int, ...]  # of x
+    key: Any
+
+
+@public(MODULE)
+class GetItem(Unary):
+    """y = x[key]; dx is dy at the places that were read."""
+
+    def forward(self, x: np.ndarray, key: Any) -> tuple[np.ndarray, GetItemResiduals]:
+        """x[key]."""
+        return x[key], GetItemResiduals(x.shape, key)
+
+    def backward(self, dy: np.ndarray, residuals: Any, grads: Gradients) -> Any:
+        """Scatters dy."""
+        return getitem_grad(dy, residuals.key, residuals.shape)
+
+
+def _install_operators() -> None:
+    def binary(cls: type[Binary], swapped: bool) -> Callable[[Any, Any], Any]:
+        def method(self: KerasTensor, other: Any) -> Any:
+            return cls()(other, self) if swapped else cls()(self, other)
+
+        return method
+
+    table = {
+        "add": Add,
+        "sub": Subtract,
+        "mul": Multiply,
+        "truediv": Divide,
+        "pow": Power,
+        "matmul": Matmul,
+    }
+    for name, cls in table.items():
+        setattr(KerasTensor, f"__{name}__", binary(cls, swapped=False))
+        setattr(KerasTensor, f"__r{name}__", binary(cls, swapped=True))
+    KerasTensor.__neg__ = lambda self: Negative()(self)  # type: ignore[attr-defined]
+    KerasTensor.__abs__ = lambda self: Absolute()(self)  # type: ignore[attr-defined]
+    KerasTensor.__getitem__ = (  # type: ignore[attr-defined]
+        lambda self, key: GetItem()(self, key=_checked_key(key))
+    )
+
+
+def _checked_key(key: Any) -> Any:
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, KerasTensor):
+            raise TypeError("A symbolic tensor cannot be indexed by another.")
+        if not (part is None or part is Ellipsis or isinstance(part, slice)):
+            operator.index(part)  # TypeError for lists and arrays
+    return key
+
+
+_install_operators()

@@ -1,0 +1,55 @@
+"""Gradients of the operators between arrays, broadcasting undone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unbroadcast(dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sums `dy` over the axes along which an array of `shape` was repeated.
+
+    >>> unbroadcast(np.ones((4, 3)), (3,))
+    array([4., 4., 4.])
+    """
+    if dy.shape == shape:
+        return dy
+    extra = dy.ndim - len(shape)
+    if extra:
+        dy = dy.sum(axis=tuple(range(extra)))
+    repeated = tuple(
+        axis for axis, size in enumerate(shape) if size == 1 and dy.shape[axis] != 1
+    )
+    return dy.sum(axis=repeated, keepdims=True) if repeated else dy
+
+
+def power_grad(
+    dy: np.ndarray, a: np.ndarray, b: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`y = a ** b`: da = b a**(b-1), db = y log a (0 where a <= 0, as TensorFlow)."""
+    da = dy * b * np.power(a, b - 1)
+    positive = a > 0
+    log_a = np.log(np.where(positive, a, 1)).astype(y.dtype)
+    return da, dy * y * log_a
+
+
+def matmul_grad(
+    dy: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`y = a @ b`: da = dy @ b.T, db = a.T @ dy, vectors and batches included."""
+    a2 = a[None, :] if a.ndim == 1 else a  # (K,) -> (1, K)
+    b2 = b[:, None] if b.ndim == 1 else b  # (K,) -> (K, 1)
+    dy2 = dy
+    if b.ndim == 1:
+        dy2 = dy2[..., None]
+    if a.ndim == 1:
+        dy2 = dy2[..., None, :]
+    da = unbroadcast(dy2 @ np.swapaxes(b2, -1, -2), a2.shape)
+    db = unbroadcast(np.swapaxes(a2, -1, -2) @ dy2, b2.shape)
+    return da.reshape(a.shape), db.reshape(b.shape)
+
+
+def getitem_grad(dy: np.ndarray, key: object, shape: tuple[int, ...]) -> np.ndarray:
+    """`y = x[key]`: dy goes back to where it was read, zero elsewhere."""
+    dx = np.zeros(shape, dy.dtype)
+    np.add.at(dx, key, dy)
+    return dx

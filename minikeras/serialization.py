@@ -1,0 +1,358 @@
+"""Objects as plain JSON-able dicts, in Keras's form, and back.
+
+    {"module": "keras.layers", "class_name": "Dense", "config": {...},
+     "registered_name": None}
+
+Reading looks names up in the closed registry and in what the user registered; nothing
+is imported, evaluated or unpickled because a config says so.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minikeras import registry
+
+_custom_objects: dict[str, Any] = {}
+_custom_names: dict[int, str] = {}
+_local = threading.local()
+# A config nested deeper than this is refused: no model is, and recursion has an end.
+_MAX_DEPTH = 200
+
+
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[Any], Any]:
+    """Decorator: lets configs and files name your class or function.
+
+    Args:
+        package: part of the registered name, `"package>name"`.
+        name: defaults to the object's own name.
+
+    Raises:
+        ValueError: for a class without `get_config`.
+    """
+
+    def decorator(obj: Any) -> Any:
+        registered = f"{package}>{name or obj.__name__}"
+        if isinstance(obj, type) and not hasattr(obj, "get_config"):
+            raise ValueError(
+                "Cannot register a class that does not have a get_config() method. "
+                f"Received: {obj.__name__}"
+            )
+        _custom_objects[registered] = obj
+        _custom_names[id(obj)] = registered
+        return obj
+
+    return decorator
+
+
+def get_registered_name(obj: Any) -> str:
+    """`"package>name"` if registered, else the object's own name."""
+    return _custom_names.get(id(obj), getattr(obj, "__name__", str(obj)))
+
+
+def get_registered_object(
+    name: str, custom_objects: dict | None = None, module_objects: dict | None = None
+) -> Any:
+    """The object registered under `name`, or None."""
+    for table in (
+        _scope(),
+        custom_objects or {},
+        _custom_objects,
+        module_objects or {},
+    ):
+        if name in table:
+            return table[name]
+    return None
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The live table of what was registered."""
+    return _custom_objects
+
+
+def _scope() -> dict[str, Any]:
+    return getattr(_local, "scope", {})
+
+
+@contextmanager
+def custom_object_scope(*custom_objects: dict[str, Any]) -> Iterator[None]:
+    """Within it, configs may name the given classes: `{"MyLayer": MyLayer}`."""
+    previous = _scope()
+    merged = dict(previous)
+    for table in custom_objects:
+        merged.update(table)
+    _local.scope = merged
+    try:
+        yield
+    finally:
+        _local.scope = previous
+
+
+CustomObjectScope = custom_object_scope
+
+
+def serialize_keras_object(obj: Any) -> Any:
+    """Plain values for `obj`: None, numbers, strings, lists, dicts.
+
+    Raises:
+        TypeError: for an object that has no such form.
+    """
+    if obj is None or isinstance(obj, bool | int | float | str):
+        return _plain_number(obj)
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "value": obj.decode("utf-8")}
+    if isinstance(obj, np.generic) or (isinstance(obj, np.ndarray) and obj.ndim == 0):
+        return obj.item()
+    if isinstance(obj, np.ndarray):
+        return {
+            "class_name": "__numpy__",
+            "config": {"value": obj.tolist(), "dtype": obj.dtype.name},
+        }
+    if isinstance(obj, tuple):
+        items = [serialize_keras_object(item) for item in obj]
+        # NB: Keras marks tuples only among positional arguments and nested values.
+        return {"class_name": "__tuple__", "items": items}
+    if isinstance(obj, list):
+        return [serialize_keras_object(item) for item in obj]
+    if isinstance(obj, dict):
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
+    if isinstance(obj, slice):
+        bounds = {k: getattr(obj, k) for k in ("start", "stop", "step")}
+        return {
+            "class_name": "__slice__",
+            "config": {k: serialize_keras_object(v) for k, v in bounds.items()},
+        }
+    if obj is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, np.dtype) or (
+        isinstance(obj, type) and issubclass(obj, np.generic)
+    ):
+        return np.dtype(obj).name
+    return _serialize_object(obj)
+
+
+def _plain_number(value: Any) -> Any:
+    if isinstance(value, np.generic):  # np.float64 is a float
+        return value.item()
+    return value
+
+
+def _serialize_object(obj: Any) -> dict[str, Any]:
+    from minikeras.symbolic import KerasTensor
+
+    if isinstance(obj, KerasTensor):
+        operation, node_index, tensor_index = obj._keras_history
+        config: dict[str, Any] = {"shape": list(obj.shape), "dtype": obj.dtype}
+        if operation is not None:
+            config["keras_history"] = [operation.name, node_index, tensor_index]
+        return {"class_name": "__keras_tensor__", "config": config}
+    is_plain_function = not hasattr(obj, "get_config")
+    if is_plain_function:
+        return _serialize_function(obj)
+    cls = type(obj)
+    known = registry.public_name(cls)
+    custom = _custom_names.get(id(cls))
+    config = serialize_dict(obj.get_config())
+    result: dict[str, Any] = {
+        "module": known[0] if known else getattr(cls, "__module__", None),
+        "class_name": known[1] if known else cls.__name__,
+        "config": config,
+        "registered_name": None if known else (custom or cls.__name__),
+    }
+    build_config = getattr(obj, "get_build_config", lambda: None)()
+    if build_config is not None:
+        result["build_config"] = serialize_dict(build_config)
+    compile_config = getattr(obj, "get_compile_config", lambda: None)()
+    if compile_config is not None:
+        result["compile_config"] = serialize_dict(compile_config)
+    return result
+
+
+def _serialize_function(obj: Any) -> dict[str, Any]:
+    name = getattr(obj, "__name__", None)
+    if name is None or not callable(obj):
+        raise TypeError(
+            f"Cannot serialize object {obj} of type {type(obj)}. To be serializable, a "
+            "class must implement the `get_config()` method."
+        )
+    if name == "<lambda>":
+        raise ValueError(
+            "A lambda cannot be serialized: a file holds data, never code. Define a "
+            "named function and register it with `register_keras_serializable`."
+        )
+    known = registry.public_name(obj)
+    if known:
+        return {
+            "module": known[0],
+            "class_name": "function",
+            "config": known[1],
+            "registered_name": known[1],
+        }
+    return {
+        "module": "builtins",
+        "class_name": "function",
+        "config": _custom_names.get(id(obj), name),
+        "registered_name": "function",
+    }
+
+
+def serialize_dict(config: dict[str, Any]) -> dict[str, Any]:
+    """The values of a config, serialized. Tuples become lists, as in Keras's JSON."""
+    return {key: _serialize_value(value) for key, value in config.items()}
+
+
+def _serialize_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_serialize_value(item) for item in value]
+    if isinstance(value, list):
+        return [_serialize_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _serialize_value(item) for key, item in value.items()}
+    return serialize_keras_object(value)
+
+
+def deserialize_keras_object(
+    config: Any,
+    custom_objects: dict[str, Any] | None = None,
+    safe_mode: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """The object that `config` describes.
+
+    Args:
+        config: what `serialize_keras_object` returned, or a plain value.
+        custom_objects: `{name: class or function}` that `config` may name too.
+        safe_mode: accepted as in Keras. Nothing in a config can run code here, with
+            or without it.
+
+    Raises:
+        TypeError: for a class that is not known; ValueError for a malformed config.
+    """
+    kwargs.pop("module_objects", None)
+    if kwargs:
+        raise ValueError(f"Invalid keyword argument(s): {list(kwargs)}")
+    with custom_object_scope(custom_objects or {}):
+        return _deserialize(config, 0)
+
+
+def _deserialize(config: Any, depth: int) -> Any:
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"The config is nested more than {_MAX_DEPTH} levels deep.")
+    if isinstance(config, list | tuple):
+        return [_deserialize(item, depth + 1) for item in config]
+    if not isinstance(config, dict):
+        return config
+    class_name = config.get("class_name")
+    if not isinstance(class_name, str) or (
+        "config" not in config and class_name not in ("__tuple__", "__bytes__")
+    ):
+        return {key: _deserialize(value, depth + 1) for key, value in config.items()}
+    if class_name.startswith("__") and class_name.endswith("__"):
+        return _deserialize_builtin(class_name, config, depth)
+    if class_name == "function":
+        return _find_function(config)
+    return _instantiate(class_name, config, depth)
+
+
+def _deserialize_builtin(class_name: str, config: dict[str, Any], depth: int) -> Any:
+    inner = config.get("config", {})
+    if class_name == "__tuple__":
+        items = config.get("items", inner.get("value") if inner else None) or []
+        return tuple(_deserialize(item, depth + 1) for item in items)
+    if class_name == "__bytes__":
+        return config["value"].encode("utf-8")
+    if class_name in ("__numpy__", "__tensor__"):
+        return np.array(inner["value"], dtype=inner["dtype"])
+    if class_name == "__slice__":
+        return slice(inner.get("start"), inner.get("stop"), inner.get("step"))
+    if class_name == "__ellipsis__":
+        return Ellipsis
+    if class_name == "__keras_tensor__":
+        from minikeras.symbolic import KerasTensor
+
+        return KerasTensor(tuple(inner["shape"]), dtype=inner["dtype"])
+    if class_name == "__lambda__":
+        raise ValueError(
+            "Requested the deserialization of a Python lambda. minikeras never runs "
+            "code from a config; there is no option that makes it. Register the function "
+            "under a name instead."
+        )
+    raise ValueError(f"Unknown builtin class in config: {class_name!r}")
+
+
+def _find_function(config: dict[str, Any]) -> Any:
+    name = config["config"]
+    if not isinstance(name, str):
+        raise ValueError(f"The name of a function must be a string. Received: {name!r}")
+    custom = get_registered_object(config.get("registered_name") or "")
+    custom = custom or get_registered_object(name)
+    found = custom or registry.find(_module(config), name)
+    if found is None:
+        raise TypeError(_unknown("function", name, config.get("module")))
+    return found
+
+
+def _module(config: dict[str, Any]) -> str | None:
+    """The public module; files written by some Keras versions name private ones."""
+    module = config.get("module")
+    if isinstance(module, str) and module.startswith("keras.src."):
+        found = re.match(r"keras\.src\.(\w+)", module)
+        kind = found.group(1) if found else ""
+        if kind == "models":
+            return "keras.models"
+        if module.startswith("keras.src.optimizers.schedules"):
+            return "keras.optimizers.schedules"
+        return f"keras.{kind}"
+    return module
+
+
+def _instantiate(class_name: str, config: dict[str, Any], depth: int) -> Any:
+    registered = config.get("registered_name")
+    cls = get_registered_object(registered) if isinstance(registered, str) else None
+    cls = cls or get_registered_object(class_name)
+    module = _module(config)
+    if cls is None:
+        cls = registry.find(module, class_name)
+    if cls is None and module in (None, "keras", "keras.models", "keras.layers"):
+        cls = registry.find_anywhere(class_name)
+    if cls is None:
+        raise TypeError(_unknown("class", class_name, config.get("module")))
+    inner = config["config"]
+    if not isinstance(inner, dict):
+        raise ValueError(
+            f"The config of class '{class_name}' must be a dict. Received: {inner!r}"
+        )
+    from_config = getattr(cls, "from_config", None)
+    if from_config is None:
+        raise TypeError(
+            f"Unable to reconstruct an instance of '{class_name}' because the class is "
+            "missing a `from_config()` method."
+        )
+    instance = from_config(inner)
+    build_config = config.get("build_config")
+    if build_config and hasattr(instance, "build_from_config") and not instance.built:
+        instance.build_from_config(build_config)
+    compile_config = config.get("compile_config")
+    if compile_config and hasattr(instance, "compile_from_config"):
+        instance.compile_from_config(compile_config)
+    return instance
+
+
+def _unknown(kind: str, name: str, module: Any) -> str:
+    hint = ""
+    if isinstance(module, str) and module.startswith("keras"):
+        hint = registry.suggest(name, registry.names(module))
+        hint = hint or " minikeras does not have it."
+    return (
+        f"Could not locate {kind} '{name}' (module {module!r}).{hint} A custom {kind} "
+        "must be passed in `custom_objects` or decorated with "
+        "`@keras.saving.register_keras_serializable()`."
+    )

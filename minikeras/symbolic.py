@@ -1,0 +1,306 @@
+"""Symbolic tensors and the graph they record.
+
+`Dense(4)(Input((3,)))` computes nothing. It makes a `Node`, the record of one *call*:
+which operation, with which arguments, giving which symbolic tensors. A model is a set
+of such nodes; a layer called twice has two of them and shares its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minikeras import naming, tree
+from minikeras.variables import standardize_dtype, standardize_shape
+
+if TYPE_CHECKING:
+    from minikeras.differentiable import differentiable
+    from minikeras.gradients import Gradients
+
+
+class History(NamedTuple):
+    """Where a symbolic tensor comes from."""
+
+    operation: Any
+    node_index: int
+    tensor_index: int
+
+
+class KerasTensor:
+    """A tensor that has a shape and a dtype, and no values yet.
+
+    Args:
+        shape: tuple of ints and Nones, the batch axis included.
+        dtype: string.
+        sparse, ragged: False only; NumPy has no such arrays.
+        record_history: accepted as in Keras.
+        name: defaults to `keras_tensor`, `keras_tensor_1`, ...
+
+    >>> x = KerasTensor((None, 3), "float32")
+    >>> (2.0 * x[:, :2] + 1.0).shape
+    (None, 2)
+    """
+
+    __array_ufunc__ = None  # array + tensor calls KerasTensor.__radd__
+
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
+    ):
+        if sparse or ragged:
+            raise ValueError(
+                "Sparse and ragged tensors are not implemented in minikeras. "
+                f"Received: sparse={sparse}, ragged={ragged}"
+            )
+        self.shape = standardize_shape(shape)
+        self.dtype = standardize_dtype(dtype)
+        self.sparse = False
+        self.ragged = False
+        self.name = name or naming.auto_name("keras_tensor")
+        self.record_history = record_history
+        self._keras_history = History(None, 0, 0)
+
+    @property
+    def ndim(self) -> int:
+        """Its rank."""
+        return len(self.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise ValueError(
+            "A KerasTensor is symbolic: it has a shape and a dtype but no values, so "
+            "it cannot be used where NumPy expects an array. Use it with layers, "
+            "activations and operators; write a `Layer` for anything else. "
+            f"Received: {self!r}"
+        )
+
+    def __bool__(self) -> bool:
+        raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")
+
+    def __iter__(self) -> Any:
+        raise TypeError(
+            "Iterating over a symbolic KerasTensor is not supported. Slice it instead."
+        )
+
+    def __len__(self) -> int:
+        raise TypeError("A symbolic KerasTensor has no length. Use `.shape[0]`.")
+
+    def __repr__(self) -> str:
+        return (
+            f"<KerasTensor shape={self.shape}, dtype={self.dtype}, sparse=False, "
+            f"ragged=False, name={self.name}>"
+        )
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether `x` is symbolic."""
+    return isinstance(x, KerasTensor)
+
+
+def any_symbolic(structure: Any) -> bool:
+    """Whether a KerasTensor is among the leaves of a nested structure."""
+    if isinstance(structure, dict):
+        return any(any_symbolic(item) for item in structure.values())
+    if isinstance(structure, list | tuple):
+        return any(any_symbolic(item) for item in structure)
+    return isinstance(structure, KerasTensor)
+
+
+class Node:
+    """One call of an operation in a graph.
+
+    Attributes:
+        operation: the layer or operation called (None for no operation).
+        args, kwargs: the arguments, symbolic tensors among them.
+        outputs: flat list of the symbolic tensors the call gave.
+        input_tensors: flat list of the symbolic tensors among the arguments.
+        tensor_arguments: the arguments that carry symbolic tensors, in order, each with
+            its nesting: what `backward` returns gradients for.
+    """
+
+    def __init__(
+        self, operation: Operation, args: tuple, kwargs: dict[str, Any], outputs: Any
+    ):
+        self.operation = operation
+        self.args = args
+        self.kwargs = kwargs
+        self.output_structure = outputs
+        self.outputs = tree.flatten(outputs)
+        values = [*args, *kwargs.values()]
+        self.tensor_arguments = [a for a in values if any_symbolic(a)]
+        self.input_tensors = [
+            t
+            for a in self.tensor_arguments
+            for t in tree.flatten(a)
+            if is_keras_tensor(t)
+        ]
+        self.parent_nodes = []
+        for tensor in self.input_tensors:
+            parent, index, _ = tensor._keras_history
+            if parent is not None:
+                self.parent_nodes.append(parent._inbound_nodes[index])
+                parent._outbound_nodes.append(self)
+        operation._inbound_nodes.append(self)
+        index = len(operation._inbound_nodes) - 1
+        for i, tensor in enumerate(self.outputs):
+            tensor._keras_history = History(operation, index, i)
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it stands for a model input: nothing goes in."""
+        return not self.input_tensors
+
+    @property
+    def output_tensors(self) -> list[KerasTensor]:
+        """Keras's name for `outputs`."""
+        return self.outputs
+
+    def fill(self, values: dict[int, Any]) -> tuple[tuple, dict[str, Any]]:
+        """(args, kwargs) with `values[id(tensor)]` in the place of each tensor."""
+
+        def replace(leaf: Any) -> Any:
+            return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
+
+        args = tuple(
+            values[id(a)]
+            if isinstance(a, KerasTensor)
+            else tree.map_structure(replace, a)
+            for a in self.args
+        )
+        kwargs = {k: tree.map_structure(replace, v) for k, v in self.kwargs.items()}
+        return args, kwargs
+
+    def __repr__(self) -> str:
+        return f"<Node operation={self.operation.name}>"
+
+
+class Operation:
+    """Anything a node can call: has a name, `forward` and `backward`.
+
+    Layers are operations with weights; `FunctionOperation` wraps a plain pair.
+    """
+
+    def __init__(self, name: str | None = None):
+        if name is None:
+            name = naming.auto_name(type(self).__name__)
+        if not isinstance(name, str) or "/" in name:
+            raise ValueError(
+                "Argument `name` must be a string and cannot contain character `/`. "
+                f"Received: name={name} (of type {type(name)})"
+            )
+        self.name = name
+        self._inbound_nodes: list[Node] = []
+        self._outbound_nodes: list[Node] = []
+
+    def forward(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """(outputs, residuals): residuals are all that `backward` needs."""
+        raise NotImplementedError
+
+    def backward(self, dy: Any, residuals: Any, grads: Gradients) -> Any:
+        """Adds the gradients of the weights to `grads`, returns those of the inputs."""
+        raise NotImplementedError
+
+    def run_forward(
+        self, args: tuple, kwargs: dict[str, Any], training: bool, mask: Any
+    ) -> tuple[Any, Any]:
+        """Calls `forward` as a graph does."""
+        return self.forward(*args, **kwargs)
+
+    def run_backward(
+        self, dy: Any, residuals: Any, grads: Gradients, need_dx: bool
+    ) -> Any:
+        """Calls `backward` as a graph does."""
+        return self.backward(dy, residuals, grads)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbolic outputs for symbolic inputs."""
+        return infer_output_spec(lambda *a, **k: self.forward(*a, **k)[0], args, kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Values for arrays, a node for symbolic tensors."""
+        if any_symbolic((args, kwargs)):
+            outputs = self.compute_output_spec(*args, **kwargs)
+            Node(self, args, kwargs, outputs)
+            return outputs
+        return self.forward(*args, **kwargs)[0]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input(s) of the first call."""
+        return self._first_call("input_tensors", "input")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output(s) of the first call."""
+        return self._first_call("outputs", "output")
+
+    def _first_call(self, attribute: str, name: str) -> Any:
+        if not self._inbound_nodes:
+            raise AttributeError(
+                f"The layer {self.name} has never been called and thus has no defined "
+                f"{name}."
+            )
+        tensors = getattr(self._inbound_nodes[0], attribute)
+        return tensors[0] if len(tensors) == 1 else tensors
+
+
+class FunctionOperation(Operation):
+    """A `@differentiable` function with its parameters, as a node of a graph."""
+
+    def __init__(
+        self,
+        function: differentiable,
+        parameters: dict[str, Any] | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(name=name or naming.auto_name(function.__name__))
+        self.function = function
+        self.parameters = dict(parameters or {})
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
+        """The function's own forward."""
+        return self.function.forward(x, **self.parameters)
+
+    def backward(self, dy: np.ndarray, residuals: Any, grads: Gradients) -> np.ndarray:
+        """The function's own gradient."""
+        return self.function.backward(dy, residuals)
+
+
+# Sizes that stand for an unknown axis while shapes are inferred: two primes, so that an
+# output axis which changes with them is unknown too. (Keras uses the same trick.)
+_PROBES = (83, 89)
+
+
+def infer_output_spec(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> Any:
+    """Finds output shapes by running `function` on zeros, for want of a formula."""
+
+    def zeros(size: int) -> Callable[[Any], Any]:
+        def make(leaf: Any) -> Any:
+            if not is_keras_tensor(leaf):
+                return leaf
+            shape = tuple(size if n is None else n for n in leaf.shape)
+            return np.zeros(shape, leaf.dtype)
+
+        return make
+
+    runs = []
+    for size in _PROBES:
+        probe = zeros(size)
+        filled = [tree.map_structure(probe, a) for a in args]
+        named = {k: tree.map_structure(probe, v) for k, v in kwargs.items()}
+        runs.append(function(*filled, **named))
+
+    def merge(a: Any, b: Any) -> KerasTensor:
+        a, b = np.asarray(a), np.asarray(b)
+        shape = [m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)]
+        return KerasTensor(shape, a.dtype.name)
+
+    return tree.map_structure(merge, *runs)
