@@ -1,0 +1,182 @@
+"""Max and average pooling, and global pooling, for any number of spatial axes.
+
+Layout (batch, *spatial, channels) throughout. Windows are walked tap by tap: `at_tap`
+is what all windows see at one position inside them, so a loop over a handful of taps
+does whole-array arithmetic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minikeras.ops.windows import Geometry, at_tap, pad, unpad
+
+
+def max_pool(x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """The largest element of each window.
+
+    **Formula** `y[o] = max over taps of x[o*s + tap]`. Padding counts as -inf.
+
+    **Gradient** dy goes to the winner alone. Of equal elements the first in row-major
+    order of the window wins, as in Keras on TensorFlow.
+
+    **Keeps** which tap won, one byte per output for windows of up to 256 elements.
+
+    NB: NaN anywhere in a window makes it NaN, as in Keras on JAX and PyTorch, and dy
+    goes to the largest element before the NaN. TensorFlow's kernel passes over NaN,
+    and gives -3.4e38 where it finds nothing else.
+
+    Returns:
+        y and the winners, both (batch, *out, channels).
+    """
+    xp = pad(x, g.pads, lowest(x.dtype))
+    first, *others = g.taps()
+    y = np.copy(at_tap(xp, first, g))
+    winner = first_inside(x.shape[1:-1], g, y)
+    for number, tap in enumerate(others, start=1):
+        seen = at_tap(xp, tap, g)
+        # A later winner has the larger number, so the largest number stands.
+        beaten = np.multiply(seen > y, number, dtype=winner.dtype)
+        np.maximum(winner, beaten, out=winner)
+        np.maximum(y, seen, out=y)
+    return y, winner
+
+
+def max_pool_grad(
+    dy: np.ndarray, winner: np.ndarray, g: Geometry, x_shape: tuple[int, ...]
+) -> np.ndarray:
+    """dx of `max_pool`: each window hands its dy to the element that won.
+
+    The selection multiplies the *bits* of dy by 0 or 1: an infinite or NaN dy is then
+    passed to the winner and to nobody else, which `dy * (winner == tap)` would not do.
+    """
+    dxp = zeros_padded(dy, g, x_shape)
+    bits = dy.view(f"i{dy.itemsize}")
+    for number, tap in enumerate(g.taps()):
+        selected = np.multiply(bits, winner == number).view(dy.dtype)
+        target = at_tap(dxp, tap, g)
+        if g.overlaps:
+            target += selected  # an element may win in several windows
+        else:
+            target[...] = selected
+    return unpad(dxp, g.pads)
+
+
+def average_pool(x: np.ndarray, g: Geometry) -> np.ndarray:
+    """The mean of each window.
+
+    **Formula** `y[o] = sum over taps of x[o*s + tap] / count[o]`, where `count` is the
+    number of taps that fall inside the input: padding is not averaged in.
+
+    **Gradient** `dx[h] = sum of dy[o] / count[o]` over the windows o that contain h.
+
+    **Keeps** nothing but the geometry.
+    """
+    xp = pad(x, g.pads)
+    first, *others = g.taps()
+    y = np.copy(at_tap(xp, first, g))
+    for tap in others:
+        y += at_tap(xp, tap, g)
+    y /= window_counts(x.shape[1:-1], g, x.dtype)
+    return y
+
+
+def average_pool_grad(
+    dy: np.ndarray, g: Geometry, x_shape: tuple[int, ...]
+) -> np.ndarray:
+    """dx of `average_pool`: each window shares its dy out evenly."""
+    share = dy / window_counts(x_shape[1:-1], g, dy.dtype)
+    dxp = zeros_padded(dy, g, x_shape)
+    for tap in g.taps():
+        target = at_tap(dxp, tap, g)
+        if g.overlaps:
+            target += share
+        else:
+            target[...] = share
+    return unpad(dxp, g.pads)
+
+
+def global_max_pool(x: np.ndarray) -> np.ndarray:
+    """The maximum over all spatial axes, which stay with length 1.
+
+    **Gradient** Equal maxima share dy evenly (`max_pool` gives all to the first; Keras
+    has both, since the one is TensorFlow's reduce_max and the other its MaxPool).
+    """
+    return x.max(axis=spatial_axes(x), keepdims=True)
+
+
+def global_max_pool_grad(dy: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """dx of `global_max_pool`."""
+    hit = x == y
+    count = hit.sum(axis=spatial_axes(x), keepdims=True).astype(dy.dtype)
+    with np.errstate(invalid="ignore"):  # no element equals a maximum that is NaN
+        return (hit / count) * dy
+
+
+def global_average_pool(x: np.ndarray) -> np.ndarray:
+    """The mean over all spatial axes, which stay with length 1.
+
+    Axis by axis, last spatial axis first: two short float32 sums round off less than a
+    long one.
+
+    **Gradient** every element gets dy / count.
+    """
+    total = x
+    for axis in reversed(spatial_axes(x)):
+        total = total.sum(axis=axis, keepdims=True)
+    with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
+        return total / np.asarray(positions(x.shape), dtype=x.dtype)
+
+
+def global_average_pool_grad(dy: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:
+    """dx of `global_average_pool`, as a read-only view that repeats dy / count."""
+    return np.broadcast_to(dy / dy.dtype.type(positions(x_shape)), x_shape)
+
+
+def spatial_axes(x: np.ndarray) -> tuple[int, ...]:
+    return tuple(range(1, x.ndim - 1))
+
+
+def positions(shape: tuple[int, ...]) -> int:
+    """The number of spatial positions of one example."""
+    return int(np.prod(shape[1:-1]))
+
+
+def lowest(dtype: np.dtype) -> float | int:
+    """What loses every comparison: -inf, or the least integer."""
+    return np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else -np.inf
+
+
+def zeros_padded(dy: np.ndarray, g: Geometry, x_shape: tuple[int, ...]) -> np.ndarray:
+    """Zeros in the shape of the padded input."""
+    lengths = [b + n + a for n, (b, a) in zip(x_shape[1:-1], g.pads, strict=True)]
+    return np.zeros((x_shape[0], *lengths, x_shape[-1]), dtype=dy.dtype)
+
+
+def inside(spatial: tuple[int, ...], g: Geometry, axis: int) -> np.ndarray:
+    """(out, size) booleans: does this tap of this window fall inside the input?"""
+    start = np.arange(g.out[axis]) * g.strides[axis] - g.pads[axis][0]
+    position = start[:, None] + np.arange(g.size[axis])  # pooling has no dilation
+    return (position >= 0) & (position < spatial[axis])
+
+
+def window_counts(spatial: tuple[int, ...], g: Geometry, dtype: np.dtype) -> np.ndarray:
+    """(*out, 1): how many taps of each window fall inside the input."""
+    counts = np.ones((), dtype=dtype)
+    for axis in range(len(g.size)):
+        counts = np.multiply.outer(counts, inside(spatial, g, axis).sum(axis=1))
+    return counts.astype(dtype)[..., None]
+
+
+def first_inside(spatial: tuple[int, ...], g: Geometry, y: np.ndarray) -> np.ndarray:
+    """Winners to begin with, in the layout of y: each window's first tap inside."""
+    taps = int(np.prod(g.size))
+    dtype = np.uint8 if taps <= 256 else np.int32
+    winner = np.zeros_like(y, dtype=dtype)
+    if any(before for before, _ in g.pads):
+        number = np.zeros((), dtype=np.int64)
+        for axis, size in enumerate(g.size):
+            tap = inside(spatial, g, axis).argmax(axis=1)  # the first True
+            number = np.add.outer(number * size, tap)
+        winner[...] = number[..., None]
+    return winner
