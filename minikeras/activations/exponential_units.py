@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikeras.differentiable import differentiable
-from minikeras.ops.elementwise import floats, log_one_plus_exp
+from minikeras.ops.stable import floats, log_one_plus_exp
 from minikeras.registry import public
 
 # Klambauer et al. 2017: the fixed point of mean 0, variance 1.

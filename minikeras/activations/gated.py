@@ -9,7 +9,7 @@ import numpy as np
 
 from minikeras.casting import cast
 from minikeras.differentiable import differentiable
-from minikeras.ops.elementwise import erfc, floats, log_one_plus_exp, logistic
+from minikeras.ops.stable import erfc, floats, log_one_plus_exp, logistic
 from minikeras.registry import public
 
 

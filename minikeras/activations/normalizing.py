@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minikeras.differentiable import differentiable
-from minikeras.ops.elementwise import floats
+from minikeras.ops.stable import floats
 from minikeras.registry import public
 
 

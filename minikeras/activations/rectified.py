@@ -8,7 +8,7 @@ import numpy as np
 
 from minikeras.casting import cast
 from minikeras.differentiable import differentiable
-from minikeras.ops.elementwise import floats, gate
+from minikeras.ops.stable import floats, gate
 from minikeras.registry import public
 
 

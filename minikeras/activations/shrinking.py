@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minikeras.differentiable import differentiable
-from minikeras.ops.elementwise import floats, gate
+from minikeras.ops.stable import floats, gate
 from minikeras.registry import public
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikeras.differentiable import differentiable
-from minikeras.ops.elementwise import floats, gate, logistic
+from minikeras.ops.stable import floats, gate, logistic
 from minikeras.registry import public
 
 

@@ -1,102 +1,55 @@
-"""Small pieces that activations and losses share: conversions and stable formulas."""
+"""Gradients of the operators between arrays, broadcasting undone."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
-from minikeras import config
 
+def unbroadcast(dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sums `dy` over the axes along which an array of `shape` was repeated.
 
-def as_array(x: Any) -> np.ndarray:
-    """An array of what the user passed to a function.
-
-    NB: as in Keras on TensorFlow, a Python float (or a list of them) becomes float32
-    whatever `floatx` is, and a Python int becomes int32. Arrays keep their dtype.
-
-    >>> as_array([0.5, 1.0]).dtype, as_array(np.array([0.5])).dtype
-    (dtype('float32'), dtype('float64'))
+    >>> unbroadcast(np.ones((4, 3)), (3,))
+    array([4., 4., 4.])
     """
-    if isinstance(x, np.ndarray):
-        return x
-    array = np.asarray(x)
-    if not isinstance(x, int | float | list | tuple):
-        return array
-    if array.dtype == np.float64 and type(_first_leaf(x)) is not np.float64:
-        return array.astype(np.float32)
-    if array.dtype == np.int64 and array.size and abs(array).max() < 2**31:
-        return array.astype(np.int32)
-    return array
+    if dy.shape == shape:
+        return dy
+    extra = dy.ndim - len(shape)
+    if extra:
+        dy = dy.sum(axis=tuple(range(extra)))
+    repeated = tuple(
+        axis for axis, size in enumerate(shape) if size == 1 and dy.shape[axis] != 1
+    )
+    return dy.sum(axis=repeated, keepdims=True) if repeated else dy
 
 
-def _first_leaf(x: Any) -> Any:
-    while isinstance(x, list | tuple) and x:
-        x = x[0]
-    return x.dtype.type() if isinstance(x, np.ndarray) else x
+def power_grad(
+    dy: np.ndarray, a: np.ndarray, b: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`y = a ** b`: da = b a**(b-1), db = y log a (0 where a <= 0, as TensorFlow)."""
+    da = dy * b * np.power(a, b - 1)
+    positive = a > 0
+    log_a = np.log(np.where(positive, a, 1)).astype(y.dtype)
+    return da, dy * y * log_a
 
 
-def floats(x: np.ndarray) -> np.ndarray:
-    """The array itself if it holds floats; integers and booleans become `floatx`.
-
-    Keras on TensorFlow refuses integers in most activations, and on its other backends
-    converts them. minikeras converts.
-    """
-    return x if x.dtype.kind == "f" else x.astype(config.floatx())
-
-
-def logistic(x: np.ndarray) -> np.ndarray:
-    """`1 / (1 + exp(-x))`, with full relative accuracy on both sides.
-
-    `exp(-x)` overflows to infinity for x below -88 (float32), and then `1 / inf` is
-    the 0 that belongs there; only NumPy's warning has to be silenced. (Through tanh,
-    `(1 + tanh(x / 2)) / 2`, is a third faster in float32, but rounds everything below
-    6e-8 to zero.)
-    """
-    y = np.negative(x, out=np.empty_like(x))
-    with np.errstate(over="ignore"):
-        np.exp(y, out=y)
-    y += 1
-    return np.reciprocal(y, out=y)
+def matmul_grad(
+    dy: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`y = a @ b`: da = dy @ b.T, db = a.T @ dy, vectors and batches included."""
+    a2 = a[None, :] if a.ndim == 1 else a  # (K,) -> (1, K)
+    b2 = b[:, None] if b.ndim == 1 else b  # (K,) -> (K, 1)
+    dy2 = dy
+    if b.ndim == 1:
+        dy2 = dy2[..., None]
+    if a.ndim == 1:
+        dy2 = dy2[..., None, :]
+    da = unbroadcast(dy2 @ np.swapaxes(b2, -1, -2), a2.shape)
+    db = unbroadcast(np.swapaxes(a2, -1, -2) @ dy2, b2.shape)
+    return da.reshape(a.shape), db.reshape(b.shape)
 
 
-def log_one_plus_exp(x: np.ndarray) -> np.ndarray:
-    """`log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))`: nothing can overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def erfc(x: np.ndarray) -> np.ndarray:
-    """`1 - erf(x)`, the complementary error function, element by element.
-
-    NumPy has none, so the standard library's is mapped over the values, in float64:
-    correct to the last place, about 15 million values per second.
-    """
-    values = np.fromiter(map(math.erfc, x.ravel().tolist()), np.float64, x.size)
-    return values.astype(x.dtype).reshape(x.shape)
-
-
-def gate(passes: np.ndarray, dy: np.ndarray) -> np.ndarray:
-    """`dy` where `passes`, else 0.
-
-    By multiplication, as TensorFlow does it: a NaN in dy stays NaN even where the gate
-    is closed. Quicker than `dy * passes`, which casts the booleans in small pieces.
-    """
-    dx = passes.astype(dy.dtype)
-    dx *= dy
+def getitem_grad(dy: np.ndarray, key: object, shape: tuple[int, ...]) -> np.ndarray:
+    """`y = x[key]`: dy goes back to where it was read, zero elsewhere."""
+    dx = np.zeros(shape, dy.dtype)
+    np.add.at(dx, key, dy)
     return dx
-
-
-def unbroadcast(dx: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Sums the gradient of a broadcast array back to the array's own shape.
-
-    In the forward pass one value was used in several places; its gradient is the sum.
-
-    >>> unbroadcast(np.ones((2, 3)), (1, 3))
-    array([[2., 2., 2.]])
-    """
-    if dx.shape == shape:
-        return dx
-    extra = dx.ndim - len(shape)
-    axes = [extra + i for i, n in enumerate(shape) if n == 1 != dx.shape[extra + i]]
-    return dx.sum(axis=(*range(extra), *axes), keepdims=True).reshape(shape)
