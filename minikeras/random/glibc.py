@@ -1,22 +1,22 @@
 """logf, sinf and cosf as the C library computes them, bit for bit, on NumPy arrays.
 
 TensorFlow makes float32 normals with the C library's logf and sincosf. These are not
-correctly rounded: NumPy's own log and sin differ from them in the last bit in a fifth of
-the normals. To draw the same weights as Keras the same polynomials must be evaluated in
-the same order, in float64, with one rounding at the end.
+correctly rounded: with NumPy's own log and sin a fifth of the normals would differ in
+the last bits. To draw the same weights as Keras the same polynomials must be evaluated
+in the same order, in float64, with one rounding at the end.
 
 The tables and polynomial coefficients are those of Arm's optimized-routines, as used by
 glibc since 2.28 (`logf_data.c`, `sincosf_data.c`), under this licence:
 
     MIT License. Copyright (c) 2017-2018 Arm Limited.
 
-    Permission is hereby granted, free of charge, to any person obtaining a copy of this
-    software and associated documentation files (the "Software"), to deal in the Software
-    without restriction, including without limitation the rights to use, copy, modify,
-    merge, publish, distribute, sublicense, and/or sell copies of the Software, and to
-    permit persons to whom the Software is furnished to do so, subject to the following
-    conditions: The above copyright notice and this permission notice shall be included
-    in all copies or substantial portions of the Software.
+    Permission is hereby granted, free of charge, to any person obtaining a copy of
+    this software and associated documentation files (the "Software"), to deal in the
+    Software without restriction, including without limitation the rights to use, copy,
+    modify, merge, publish, distribute, sublicense, and/or sell copies of the Software,
+    and to permit persons to whom the Software is furnished to do so, subject to the
+    following conditions: The above copyright notice and this permission notice shall
+    be included in all copies or substantial portions of the Software.
 
     THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED,
     INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A
@@ -53,7 +53,7 @@ _LOG_C = _hex(
 )
 _A0, _A1, _A2 = _hex("-0x1.00ea348b88334p-2 0x1.5575b0be00b6ap-2 -0x1.ffffef20a4123p-2")
 _LN2 = float.fromhex("0x1.62e42fefa39efp-1")
-# Subtracted from the bits of x, it leaves k above bit 23 and the sixteenth above bit 19.
+# Subtracted from the bits of x, it leaves k from bit 23 on, the sixteenth from bit 19.
 _LOG_OFFSET = 0x3F330000
 _TABLE_K = range(-128, 129)  # every k a float32 can have
 _TABLE_INVERSE_C = np.array([c for _ in _TABLE_K for c in _INVERSE_C])
