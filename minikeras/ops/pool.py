@@ -96,50 +96,71 @@ def average_pool_grad(
     return unpad(dxp, g.pads)
 
 
-def global_max_pool(x: np.ndarray) -> np.ndarray:
-    """The maximum over all spatial axes, which stay with length 1.
+def global_max_pool(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The maximum over the given axes, which stay with length 1.
 
     **Gradient** Equal maxima share dy evenly (`max_pool` gives all to the first; Keras
     has both, since the one is TensorFlow's reduce_max and the other its MaxPool).
     """
-    return x.max(axis=spatial_axes(x), keepdims=True)
+    return x.max(axis=axes, keepdims=True)
 
 
-def global_max_pool_grad(dy: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """dx of `global_max_pool`."""
+def global_max_pool_grad(
+    dy: np.ndarray, x: np.ndarray, y: np.ndarray, axes: tuple[int, ...]
+) -> np.ndarray:
+    """dx of `global_max_pool`; dy and y have the axes with length 1."""
     hit = x == y
-    count = hit.sum(axis=spatial_axes(x), keepdims=True).astype(dy.dtype)
+    count = hit.sum(axis=axes, keepdims=True).astype(dy.dtype)
     with np.errstate(invalid="ignore"):  # no element equals a maximum that is NaN
         return (hit / count) * dy
 
 
-def global_average_pool(x: np.ndarray) -> np.ndarray:
-    """The mean over all spatial axes, which stay with length 1.
+def global_average_pool(
+    x: np.ndarray, axes: tuple[int, ...], mask: np.ndarray | None = None
+) -> np.ndarray:
+    """The mean over the given axes, which stay with length 1.
 
-    Axis by axis, last spatial axis first: two short float32 sums round off less than a
-    long one.
+    The sum goes axis by axis: two short float32 sums round off less than a long one.
 
-    **Gradient** every element gets dy / count.
+    Args:
+        x: any shape.
+        axes: which axes to average over.
+        mask: booleans that broadcast against x; False is left out of the mean. The
+            mean of nothing is NaN, as in Keras.
+
+    **Gradient** every element that counted gets dy / count.
     """
-    total = x
-    for axis in reversed(spatial_axes(x)):
+    total = x if mask is None else np.where(mask, x, x.dtype.type(0))
+    for axis in reversed(axes):
         total = total.sum(axis=axis, keepdims=True)
-    with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
-        return total / np.asarray(positions(x.shape), dtype=x.dtype)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total / element_count(x.shape, axes, mask, x.dtype)
 
 
-def global_average_pool_grad(dy: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:
-    """dx of `global_average_pool`, as a read-only view that repeats dy / count."""
-    return np.broadcast_to(dy / dy.dtype.type(positions(x_shape)), x_shape)
+def global_average_pool_grad(
+    dy: np.ndarray,
+    x_shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """dx of `global_average_pool`; without a mask a read-only view that repeats."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = dy / element_count(x_shape, axes, mask, dy.dtype)
+    if mask is not None:
+        share = np.where(mask, share, dy.dtype.type(0))
+    return np.broadcast_to(share, x_shape)
 
 
-def spatial_axes(x: np.ndarray) -> tuple[int, ...]:
-    return tuple(range(1, x.ndim - 1))
-
-
-def positions(shape: tuple[int, ...]) -> int:
-    """The number of spatial positions of one example."""
-    return int(np.prod(shape[1:-1]))
+def element_count(
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    mask: np.ndarray | None,
+    dtype: np.dtype,
+) -> np.ndarray:
+    """How many elements each mean is over, as floats."""
+    if mask is not None:
+        return mask.sum(axis=axes, keepdims=True).astype(dtype)
+    return np.asarray(np.prod([shape[axis] for axis in axes]), dtype=dtype)
 
 
 def lowest(dtype: np.dtype) -> float | int:
