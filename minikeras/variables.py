@@ -18,7 +18,7 @@ def standardize_dtype(dtype: Any) -> str:
     """
     if dtype is None:
         return config.floatx()
-    if dtype == "float":
+    if isinstance(dtype, str) and dtype == "float":  # np.float64 == "float" too
         return config.floatx()
     if isinstance(dtype, str) and dtype in ("int", "string"):
         return {"int": "int64"}.get(dtype, dtype)
