@@ -76,9 +76,10 @@ def as_activation(function: Callable[..., Any]) -> Any:
     if isinstance(function, differentiable):
         return function
     if isinstance(function, type):
+        name = function.__name__
         raise ValueError(
-            f"An activation must be a function or a layer instance. Received: the class "
-            f"{function.__name__}. Did you mean `{function.__name__}()`?"
+            "An activation must be a function or a layer instance. Received: the class "
+            f"{name}. Did you mean `{name}()`?"
         )
     if hasattr(function, "forward") and hasattr(function, "backward"):
         is_layer = hasattr(function, "compute_output_shape")

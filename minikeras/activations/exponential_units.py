@@ -140,8 +140,10 @@ def celu(x, alpha=1.0):
     """
     x, alpha = floats(x), float(alpha)
     z = np.minimum(x, 0) / alpha
-    slope = (x >= 0).astype(x.dtype) + np.where(x <= 0, np.exp(z), 0)
-    return np.maximum(x, 0) + alpha * np.expm1(z), slope
+    with np.errstate(over="ignore"):  # a negative alpha may overflow
+        slope = (x >= 0).astype(x.dtype) + np.where(x <= 0, np.exp(z), 0)
+        negative = alpha * np.expm1(z)
+    return np.maximum(x, 0) + negative, slope
 
 
 @celu.gradient

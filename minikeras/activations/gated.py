@@ -128,10 +128,8 @@ def _(dy, residuals):
         du = _TANH_SCALE * (1 + 3 * _cubic(x) * (x * x))  # u = scale * (x + c * x^3)
         slope = 2 * g * (1 - g) * du  # g = sigmoid(2 u)
     else:
-        z = x * _root_half(x)
-        slope = (_root_half(x) / math.sqrt(math.pi)) * np.exp(
-            -z * z
-        )  # g = erfc(-z) / 2
+        z = x * _root_half(x)  # g = erfc(-z) / 2
+        slope = np.exp(-z * z) * (_root_half(x) / math.sqrt(math.pi))
     return dy * (g + x * slope)  # y = x * g
 
 
