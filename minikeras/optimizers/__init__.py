@@ -1,1 +1,81 @@
-"""."""
+"""Optimizers: `keras.optimizers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minikeras import registry
+from minikeras.optimizers import schedules
+from minikeras.optimizers.adam import Adam
+from minikeras.optimizers.adamw import AdamW
+from minikeras.optimizers.optimizer import Optimizer
+from minikeras.optimizers.rmsprop import RMSprop
+from minikeras.optimizers.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """An optimizer as a plain dict, in Keras's form."""
+    from minikeras.serialization import serialize_keras_object
+
+    return serialize_keras_object(optimizer)
+
+
+def deserialize(
+    config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+) -> Optimizer:
+    """The optimizer that `serialize` described.
+
+    The case of a built-in class's name does not matter, and its `module` may be
+    missing.
+
+    >>> deserialize({"class_name": "SGD", "config": {"momentum": 0.5}}).momentum
+    0.5
+    """
+    from minikeras.serialization import deserialize_keras_object
+
+    by_lower = {name.lower(): name for name in registry.names("keras.optimizers")}
+    name = config["class_name"]
+    if isinstance(name, str) and name.lower() in by_lower:
+        name = by_lower[name.lower()]
+        config = {**config, "module": "keras.optimizers", "class_name": name}
+    return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def get(identifier: Any) -> Optimizer | None:
+    """An optimizer from its name, its config, or itself.
+
+    >>> get("adam").name
+    'adam'
+    """
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, dict):
+        found = deserialize(identifier)
+    elif isinstance(identifier, str):
+        names = registry.names("keras.optimizers")
+        if identifier.lower() not in {name.lower() for name in names}:
+            from minikeras.serialization import get_registered_object
+
+            if get_registered_object(identifier) is None:
+                raise ValueError(
+                    f"Could not interpret optimizer identifier: {identifier}."
+                    f"{registry.suggest(identifier, names)}"
+                )
+        found = deserialize({"class_name": identifier, "config": {}})
+    else:
+        found = identifier
+    if isinstance(found, Optimizer):
+        return found
+    raise ValueError(f"Could not interpret optimizer identifier: {identifier}")

@@ -1,0 +1,34 @@
+"""Scalars of the update rules, rounded where Keras on TensorFlow rounds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minikeras import casting
+
+
+def cast(value: Any, dtype: Any) -> Any:
+    """`casting.cast`, but scalars stay NumPy scalars.
+
+    NB: float32 on the way, so Keras's float64 momentum of 0.9 is 0.8999999761581421.
+
+    >>> cast(0.9, "float64"), cast(np.float64(0.9), "float64")
+    (np.float64(0.8999999761581421), np.float64(0.9))
+    """
+    return casting.cast(value, dtype)[()]
+
+
+def in_double(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Evaluates `np.power`, `np.cos`, ... in float64 and rounds once to the dtype.
+
+    NumPy's float32 versions are up to 4 units in the last place off, depend on the
+    processor, and move the step at which a schedule restarts.
+
+    >>> in_double(np.power, np.float32(0.9), np.float32(10))
+    np.float32(0.34867835)
+    """
+    dtype = np.result_type(*arguments)
+    return np.asarray(function(*[np.float64(a) for a in arguments])).astype(dtype)[()]

@@ -1,0 +1,68 @@
+"""The base class of learning rate schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minikeras.optimizers.scalars import cast
+from minikeras.registry import public
+
+
+@public("keras.optimizers.schedules")
+class LearningRateSchedule:
+    """A learning rate that depends on how many steps the optimizer has made.
+
+    Pass an instance as the `learning_rate` of an optimizer. To write one of your own,
+    override `__call__(step)`, and `get_config` if it shall be saved.
+
+    NB: Keras makes a tensor of the initial learning rate, and so computes in float32,
+    whatever `floatx` is (an integer 1 even gives integer arithmetic). So here.
+
+    >>> class Halving(LearningRateSchedule):
+    ...     def __call__(self, step):
+    ...         return 0.1 / 2 ** int(step)
+    >>> Halving()(3)
+    0.0125
+    """
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate of step number `step` (0, 1, 2, ...)."""
+        raise NotImplementedError(
+            f"Learning rate schedule '{self.__class__.__name__}' must override "
+            "`__call__(self, step)`."
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain data."""
+        raise NotImplementedError(
+            f"Learning rate schedule '{self.__class__.__name__}' must override "
+            "`get_config()` in order to be serializable."
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
+        """The schedule that `get_config` described."""
+        return cls(**config)
+
+
+def as_tensor(value: Any) -> Any:
+    """A scalar of the dtype TensorFlow gives a Python number: float32 or int32."""
+    if type(value) is float:
+        return np.float32(value)
+    if type(value) is int:
+        return np.int32(value)
+    return np.asarray(value)[()]
+
+
+def start(initial_learning_rate: Any, step: Any) -> tuple[Any, Any, np.dtype]:
+    """(initial learning rate, step, dtype): both of the dtype everything has."""
+    initial = as_tensor(initial_learning_rate)
+    return initial, cast(step, initial.dtype), initial.dtype
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Refuses a number of decay steps that is not above 0."""
+    if value <= 0:
+        raise ValueError(f"Argument `{name}` must be > 0. Received: {name}={value}")
