@@ -88,7 +88,7 @@ def _array(tensor: Any, dtype: str | None) -> np.ndarray | None:
         return None
     if isinstance(tensor, tf.IndexedSlices):  # the gradient of an embedding
         tensor = tf.convert_to_tensor(tensor)
-    array = np.array(tensor)
+    array = tensor.numpy() if hasattr(tensor, "numpy") else np.asarray(tensor)
     if dtype is not None and array.dtype.kind == "f" and array.dtype != dtype:
         raise AssertionError(
             f"The reference returned {array.dtype} where {dtype} was asked for: it is "
@@ -103,6 +103,7 @@ class Reference:
 
     y: Arrays
     mask: Arrays = None
+    dy: Arrays = None
     dx: Arrays = None
     dkwargs: dict[str, Arrays] = field(default_factory=dict)
     dweights: list[np.ndarray | None] = field(default_factory=list)
@@ -117,9 +118,10 @@ def run_layer(
     training: bool | None = None,
     mask: Arrays = None,
     call_kwargs: dict[str, Any] | None = None,
+    with_losses: bool = False,
     dtype: str | None = None,
 ) -> Reference:
-    """A Keras layer or model: forward, and the gradients of `sum(dy * y) + losses`.
+    """A Keras layer or model: forward, and the gradients of `sum(dy * y)`.
 
     Args:
         layer: a Keras layer, built or not.
@@ -130,6 +132,7 @@ def run_layer(
         training: passed on when not None.
         mask: attached to the inputs, as an upstream layer would do.
         call_kwargs: further arguments; float arrays among them get gradients.
+        with_losses: whether `layer.losses` (penalties) are added before the gradient.
         dtype: the float dtype everything must have; default the layer's own.
 
     Returns:
@@ -137,9 +140,12 @@ def run_layer(
     """
     x = tensors(inputs)
     extra = {k: tensors(v) for k, v in (call_kwargs or {}).items()}
-    _attach_masks(x, mask)
     dtype = dtype or layer.compute_dtype
     options: dict[str, Any] = {} if training is None else {"training": training}
+    if mask is not None and any(tf.is_tensor(t) for t in tree.flatten(extra)):
+        options["mask"] = tensors(mask)  # Keras finds masks of single arguments only
+    elif mask is not None:
+        attach_masks(x, mask)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([t for t in tree.flatten([x, extra]) if _differentiable(t)])
         if not layer.built:  # building must not be recorded
@@ -154,7 +160,8 @@ def run_layer(
         reference = Reference(y_arrays, _masks(y), losses=arrays(losses, None))
         if dy is None:
             return reference
-        target = _inner(y, dy(y_arrays) if callable(dy) else dy, losses)
+        reference.dy = dy(y_arrays) if callable(dy) else dy
+        target = _inner(y, reference.dy, losses if with_losses else [])
     if target is None:
         return reference
     sources = (x, extra, [v.value for v in variables])
@@ -191,9 +198,8 @@ def _differentiable(tensor: Any) -> bool:
     return tf.is_tensor(tensor) and tensor.dtype.is_floating
 
 
-def _attach_masks(x: Any, mask: Arrays) -> None:
-    if mask is None:
-        return
+def attach_masks(x: Any, mask: Arrays) -> None:
+    """Masks travel on Keras's tensors; None is no mask."""
     for tensor, m in zip(tree.flatten(x), tree.flatten(mask), strict=True):
         if m is not None:
             keras_backend.set_keras_mask(tensor, tf.constant(m))
@@ -211,7 +217,7 @@ def run_function(
     wrt: int = 0,
     dtype: str | None = None,
     **kwargs: Any,
-) -> tuple[Arrays, Arrays]:
+) -> tuple[Arrays, Arrays, Arrays]:
     """A Keras function (activation, loss, op): its value and one gradient.
 
     Args:
@@ -222,7 +228,7 @@ def run_function(
         dtype: the float dtype that all results must have.
 
     Returns:
-        (value, gradient or None).
+        (value, gradient or None, the cotangent).
     """
     tensor_args = [tensors(a) for a in args]
     with tf.GradientTape() as tape:
@@ -230,17 +236,18 @@ def run_function(
         y = function(*tensor_args, **kwargs)
         value = arrays(y, dtype)
         if dy is None:
-            return value, None
-        target = _inner(y, dy(value) if callable(dy) else dy, [])
+            return value, None, None
+        dy = dy(value) if callable(dy) else dy
+        target = _inner(y, dy, [])
     gradient = tape.gradient(
         target, tensor_args[wrt], unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    return value, arrays(gradient, dtype)
+    return value, arrays(gradient, dtype), dy
 
 
 def variables_of(layer: Any) -> list[np.ndarray]:
     """Copies of all variables of a layer or model, seed states included."""
-    return [np.array(v.value) for v in layer.variables]
+    return [v.value.numpy().copy() for v in layer.variables]
 
 
 def set_variables(layer: Any, values: Sequence[np.ndarray]) -> None:
@@ -249,32 +256,14 @@ def set_variables(layer: Any, values: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def train(
-    layer: Any,
-    optimizer: Any,
-    batches: Sequence[tuple[Arrays, Arrays]],
-    *,
-    mask: Arrays = None,
-    call_kwargs: dict[str, Any] | None = None,
-    training: bool = True,
-    after_step: Callable[[int, Reference], None] | None = None,
-) -> list[np.ndarray]:
-    """Keras training steps on `sum(dy * y) + losses`, one per batch `(inputs, dy)`.
-
-    `after_step(step, reference)` is called after each update. Returns the weights.
-    """
-    for step, (inputs, dy) in enumerate(batches):
-        reference = run_layer(
-            layer, inputs, dy=dy, training=training, mask=mask, call_kwargs=call_kwargs
-        )
-        pairs = [
+def apply_gradients(optimizer: Any, layer: Any, reference: Reference) -> None:
+    """One update of a Keras layer or model with the gradients of a `run_layer`."""
+    optimizer.apply_gradients(
+        [
             (tf.constant(gradient), variable)
             for gradient, variable in zip(
                 reference.dweights, layer.trainable_weights, strict=True
             )
             if gradient is not None
         ]
-        optimizer.apply_gradients(pairs)
-        if after_step is not None:
-            after_step(step, reference)
-    return layer.get_weights()
+    )

@@ -1,13 +1,15 @@
 """The only place that says how close is close enough, and why.
 
-A difference is measured against a **scale**: how large the numbers were that were added
-up to make the result. The result itself can be small by cancellation, so plain relative
-error is the wrong ruler (float32 `x @ W`: never more than 2.1 eps of `|x| @ |W|`, but up
-to 7e-3 of the result). Integers, booleans, shapes and dtypes are compared exactly.
+A difference is measured against a **scale**: how large the numbers were that were
+added up to make the result. The result itself can be small by cancellation, so plain
+relative error is the wrong ruler (float32 `x @ W`: never more than 2.1 eps of
+`|x| @ |W|`, but up to 7e-3 of the result). Integers, booleans, shapes and dtypes are
+compared exactly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +17,13 @@ import numpy as np
 
 from parity_tests import records
 
-# float64 shows that the mathematics is the same: 64 roundings of room. The worst seen in
-# dense, convolution and LSTM gradients against Keras was 12 (KERAS_FACTS 6.1, 6.2).
+# float64 shows that the mathematics is the same: 64 roundings of room. The worst seen
+# in dense, convolution and LSTM gradients against Keras was 12 (KERAS_FACTS 6.1, 6.2).
 FLOAT64_ROUNDINGS = 64
 # A sum of K rounded terms, in another order: the error grows like sqrt(K). The worst
 # seen was 1.3 eps sqrt(K) * max|result| (LSTM dx), 0.4 elsewhere: three times margin.
 ROUNDINGS_PER_ROOT_K = 4
-# A measured rounding error (see `Referee` in harness.py) is one draw from a spread:
+# A measured rounding error (see referee.py) is one draw from a spread:
 # another correct program may be unluckier by this factor.
 REFEREE_MARGIN = 16
 # A training run amplifies a rounding linearly with the steps: over 200 Adam steps by
@@ -92,8 +94,9 @@ def assert_close(
     name: str = "array",
     scale: Any = None,
     k: float = 1,
-    measured_error: float = 0.0,
+    measured_scale: float = 0.0,
     depth: str | None = None,
+    record: bool = True,
 ) -> None:
     """`actual` is `expected` up to rounding; integers and booleans exactly.
 
@@ -105,9 +108,10 @@ def assert_close(
             broadcasts (the same operation on absolute values). Default:
             `max(abs(expected))`.
         k: how many terms were added up.
-        measured_error: an absolute error that is known to be rounding, because the
-            reference itself makes it (between its float32 and float64 result).
+        measured_scale: a further scale: the rounding error, in units of eps, that the
+            reference itself was seen to make (see referee.py).
         depth: `"forward"`, `"gradients"` or `"weights"`, for the report.
+        record: False for a trial whose outcome is not to be reported.
     """
     expected = np.asarray(expected)
     if isinstance(actual, float) and expected.dtype.kind == "f":
@@ -120,14 +124,32 @@ def assert_close(
         return
     _check_not_finite(actual, expected, name)
     room = roundings(expected.dtype, k) * eps(expected.dtype)
-    difference = measure(actual, expected, room, scale, measured_error)
-    records.add(depth, difference)
+    difference = measure(actual, expected, room, scale, measured_scale)
+    if record:
+        records.add(depth, difference)
     if not difference.ok:
         raise AssertionError(
             _message(actual, expected, difference, name)
             + f"\n  tolerance  {roundings(expected.dtype, k):.4g} eps of the scale"
-            + (f" + measured {measured_error:.3g}" if measured_error else "")
+            + (f"; measured scale {measured_scale:.3g}" if measured_scale else "")
         )
+
+
+def assert_close_to_reference(
+    actual: Any, expected: Any, measured_scale: Callable[[], float], **options: Any
+) -> None:
+    """`assert_close`; if that fails, the reference is asked how well it knows itself.
+
+    Args:
+        measured_scale: a function, since the answer costs calls of Keras.
+        options: those of `assert_close`.
+    """
+    try:
+        assert_close(actual, expected, record=False, **options)
+        scale = 0.0
+    except AssertionError:
+        scale = measured_scale()
+    assert_close(actual, expected, measured_scale=scale, **options)
 
 
 def assert_trajectory_close(
@@ -137,7 +159,7 @@ def assert_trajectory_close(
     steps: int,
     name: str = "weights",
     scale: Any = None,
-    measured_error: float = 0.0,
+    measured_scale: float = 0.0,
 ) -> None:
     """Weights, losses or predictions after `steps` free-running training steps."""
     actual, expected = np.asarray(actual), np.asarray(expected)
@@ -149,7 +171,7 @@ def assert_trajectory_close(
     _check_not_finite(actual, expected, name)
     room = TRAJECTORY_ROUNDINGS * eps(expected.dtype)
     room *= max(1.0, steps / TRAJECTORY_STEPS)
-    difference = measure(actual, expected, room, scale, measured_error)
+    difference = measure(actual, expected, room, scale, measured_scale)
     records.add("weights", difference)
     if not difference.ok:
         raise AssertionError(
@@ -175,9 +197,13 @@ def measure(
     expected: np.ndarray,
     room: float,
     scale: Any = None,
-    measured_error: float = 0.0,
+    measured_scale: float = 0.0,
 ) -> Difference:
-    """The worst difference in units of its tolerance, `room * scale`."""
+    """The worst difference in units of its tolerance, `room * scale`.
+
+    A `measured_scale` is added to the scale, so that the tolerance grows by
+    `REFEREE_MARGIN * eps * measured_scale`.
+    """
     if expected.size == 0:
         return Difference(0.0, 0.0, 0.0, 0.0, 0, ())
     finite = np.isfinite(expected)
@@ -189,7 +215,8 @@ def measure(
     # Numbers below the smallest normal one lose digits, and TensorFlow flushes them to
     # zero: no claim is made about them.
     tiny = float(np.finfo(expected.dtype).smallest_normal)
-    tolerance = room * scale + measured_error + tiny
+    scale = scale + REFEREE_MARGIN * eps(expected.dtype) * measured_scale / room
+    tolerance = room * scale + tiny
     ratio = gap / tolerance
     worst = np.unravel_index(int(ratio.argmax()), gap.shape)
     safe = np.maximum(scale, tiny)

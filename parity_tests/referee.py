@@ -1,0 +1,164 @@
+"""How large is the rounding error of the reference itself?
+
+A fixed number of eps of the largest value is enough for almost every array. It is not
+where a result is small by cancellation (1 - tanh(x)**2 of a saturated gate), or where a
+rounding flips a ReLU. Then the reference is asked: its float32 result against its
+float64 result, for the same float32 numbers, shows what rounding does to this very
+computation. Only asked when the plain tolerance fails, since it costs Keras calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minikeras import tree
+from parity_tests import oracle, runner
+from parity_tests.tolerance import eps
+
+_PERTURBATIONS = 3
+_RELATIVE_NOISE = 4  # eps
+
+
+class Referee:
+    """The error scale of each array of one call of a layer, by the array's name.
+
+    Args:
+        case: the harness's case: factories, inputs, training, mask, call_kwargs.
+        before: values of the Keras layer's variables before the call.
+        dy: the cotangent.
+        step: whether names are variables after an SGD step (of the rate given).
+    """
+
+    def __init__(
+        self, case: Any, before: list[np.ndarray], dy: Any, step: float | None = None
+    ):
+        self.case, self.before, self.dy, self.step = case, before, dy, step
+        self.training = case.training
+        self._scales: dict[str, float] | None = None
+
+    def scale(self, name: str) -> float:
+        """The size of the numbers that rounding acts on: an error in units of eps."""
+        if self._scales is None:
+            self._scales = self._measure()
+        return self._scales.get(name, 0.0)
+
+    def _measure(self) -> dict[str, float]:
+        case = self.case
+        narrow = [_rounded(a) for a in (case.inputs, self.before, self.dy)]
+        kwargs = _rounded(case.call_kwargs)
+        random = self.training and any(b.dtype.kind in "iu" for b in self.before)
+        wide_dtype = case.dtype if random else "float64"
+        wide = self._run(wide_dtype, *narrow, kwargs)
+        scales = dict.fromkeys(wide, 0.0)
+        if not random:  # with random draws the two dtypes draw different masks
+            _widen(scales, self._run("float32", *narrow, kwargs), wide, eps("float32"))
+        noise = eps(case.dtype) * _RELATIVE_NOISE
+        for seed in range(_PERTURBATIONS):
+            rng = np.random.default_rng(seed)
+            moved = [_perturbed(a, noise, rng) for a in (*narrow, kwargs)]
+            _widen(scales, self._run(wide_dtype, *moved), wide, eps(case.dtype))
+        return scales
+
+    def _run(
+        self, dtype: str, inputs: Any, before: Any, dy: Any, call_kwargs: Any
+    ) -> dict[str, np.ndarray]:
+        """All arrays of the call, by name, computed by Keras in `dtype`."""
+        case = self.case
+        inputs, before, dy, call_kwargs = (
+            runner.cast(a, dtype) for a in (inputs, before, dy, call_kwargs)
+        )
+        with oracle.default_dtype(dtype):
+            twin = case.keras_make()
+            arguments = {"mask": case.mask, "call_kwargs": call_kwargs}
+            oracle.run_layer(twin, inputs, **arguments)  # builds it
+            oracle.set_variables(twin, before)
+            reference = oracle.run_layer(
+                twin,
+                inputs,
+                dy=dy,
+                training=self.training,
+                with_losses=self.step is not None,
+                **arguments,
+            )
+            if self.step is not None:
+                optimizer = oracle.keras.optimizers.SGD(self.step)
+                oracle.apply_gradients(optimizer, twin, reference)
+        paths = [v.path for v in case.twin.variables]
+        found = runner.by_name("y", reference.y) | runner.by_name("dx", reference.dx)
+        for name, gradient in reference.dkwargs.items():
+            found |= runner.by_name(f"d{name}", gradient)
+        trainable = [v.path for v in case.twin.trainable_weights]
+        for path, gradient in zip(trainable, reference.dweights, strict=True):
+            if gradient is not None:
+                found[f"d {path}"] = gradient
+        for path, value in zip(paths, oracle.variables_of(twin), strict=True):
+            found[f"{path} afterwards"] = value
+        return found
+
+
+def function_scale(
+    what: str,
+    function: Callable[[str], Callable[..., Any]],
+    inputs: list[Any],
+    dy: Any,
+) -> float:
+    """The same for a function: `what` is `"y"` or `"dx"` (of the last input).
+
+    `function(dtype)` returns the Keras function for that dtype.
+    """
+    inputs, dy = _rounded(inputs), _rounded(dy)
+
+    def run(dtype: str, noise: float = 0.0, seed: int = 0) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        args = [runner.cast(_perturbed(a, noise, rng), dtype) for a in inputs]
+        with oracle.default_dtype(dtype):
+            y, gradient, _ = oracle.run_function(
+                function(dtype),
+                *args,
+                dy=runner.cast(dy, dtype),
+                wrt=-1,
+                dtype=dtype,
+            )
+        return np.asarray(y if what == "y" else gradient, np.float64)
+
+    exact, scale = run("float64"), 0.0
+    runs = [(run("float32"), eps("float32"))]
+    noise = eps("float32") * _RELATIVE_NOISE
+    runs += [(run("float64", noise, seed), eps("float32")) for seed in (0, 1)]
+    for result, unit in runs:
+        gap = np.abs(result - exact)
+        scale = max(scale, float(gap[np.isfinite(gap)].max(initial=0)) / unit)
+    return scale
+
+
+def _widen(
+    scales: dict[str, float], run: dict[str, Any], exact: dict[str, Any], unit: float
+) -> None:
+    for name, array in exact.items():
+        if array.dtype.kind == "f" and array.size:
+            gap = np.abs(run[name].astype(np.float64) - array)
+            gap = gap[np.isfinite(gap)]
+            scales[name] = max(scales[name], float(gap.max(initial=0)) / unit)
+
+
+def _rounded(structure: Any) -> Any:
+    """Floats rounded to float32 numbers (kept as float64)."""
+
+    def one(leaf: Any) -> Any:
+        if runner.is_float(leaf):
+            return leaf.astype(np.float32).astype(np.float64)
+        return leaf
+
+    return tree.map_structure(one, structure)
+
+
+def _perturbed(structure: Any, noise: float, rng: np.random.Generator) -> Any:
+    def one(leaf: Any) -> Any:
+        if runner.is_float(leaf) and noise:
+            return leaf * (1 + noise * rng.uniform(-1, 1, leaf.shape))
+        return leaf
+
+    return tree.map_structure(one, structure)
