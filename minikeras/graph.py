@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 class Record(NamedTuple):
     """What one node's call leaves for its backward."""
 
-    operation: Operation  # what was run: the node's operation, or its substitute
     residuals: Any
     penalized: tuple[np.ndarray, ...]  # outputs with an activity regularizer
 
@@ -114,7 +113,6 @@ class Graph:
         training: bool = False,
         masks: list[Any] | None = None,
         keep: bool = True,
-        substitutes: dict[int, Operation] | None = None,
     ) -> tuple[list[Any], GraphResiduals]:
         """Runs every node.
 
@@ -123,7 +121,6 @@ class Graph:
             training: passed to every layer.
             masks: one per input; None where there is none.
             keep: False drops residuals as they come: for prediction.
-            substitutes: `{id(node): operation}` to run in place of a node's own.
 
         Returns:
             (outputs, residuals), outputs as a flat list.
@@ -138,8 +135,6 @@ class Graph:
         for step in self.steps:
             args, kwargs = step.arguments(values)
             operation = step.operation
-            if substitutes:
-                operation = substitutes.get(id(step.node), operation)
             mask = _mask_of(step.first, known_masks) if known_masks else None
             passed = mask if step.one_tensor_argument else None
             y, residuals = operation.run_forward(args, kwargs, training, passed)
@@ -150,7 +145,7 @@ class Graph:
             values.update(zip(step.output_ids, flat, strict=True))
             penalized = _penalize(operation, flat, residuals, penalties)
             if keep:
-                records.append(Record(operation, residuals, penalized))
+                records.append(Record(residuals, penalized))
             for key in step.last_uses:
                 del values[key]
         outputs = [values[id(t)] for t in self.outputs]
@@ -184,7 +179,7 @@ class Graph:
             if step.output_ids[0] not in live:
                 continue  # no trainable weight here or before
             flat = [sums.pop(key, None) for key in step.output_ids]
-            flat = _add_penalty_gradients(record, flat)
+            flat = _add_penalty_gradients(step.operation, record, flat)
             if all(dy is None for dy in flat):
                 continue
             node = step.node
@@ -192,7 +187,7 @@ class Graph:
             if dy is None or tree.is_nested(node.output_structure):
                 dy = tree.pack_sequence_as(node.output_structure, flat)
             wanted = any(id(t) in live for t in node.input_tensors)
-            dx = record.operation.run_backward(dy, record.residuals, grads, wanted)
+            dx = step.operation.run_backward(dy, record.residuals, grads, wanted)
             if wanted:
                 _distribute(node, dx, sums, live)
         return [sums.get(id(t)) for t in self.inputs]
@@ -295,15 +290,17 @@ def _penalize(
     if regularizer is None:
         return ()
     for y in flat:
-        # NB: Keras 3 divides by the batch size; a regularizer on weights is not divided.
+        # NB: Keras 3 divides an activity penalty by the batch size.
         penalties.append(regularizer(y) / y.dtype.type(max(len(y), 1)))
     return tuple(flat)
 
 
-def _add_penalty_gradients(record: Record, flat: list[Any]) -> list[Any]:
+def _add_penalty_gradients(
+    operation: Any, record: Record, flat: list[Any]
+) -> list[Any]:
     if not record.penalized:
         return flat
-    regularizer = record.operation.activity_regularizer  # type: ignore[attr-defined]
+    regularizer = operation.activity_regularizer
     result = []
     for dy, y in zip(flat, record.penalized, strict=True):
         penalty = regularizer.gradient(y) / y.dtype.type(max(len(y), 1))

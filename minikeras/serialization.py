@@ -282,8 +282,8 @@ def _deserialize_builtin(class_name: str, config: dict[str, Any], depth: int) ->
     if class_name == "__lambda__":
         raise ValueError(
             "Requested the deserialization of a Python lambda. minikeras never runs "
-            "code from a config; there is no option that makes it. Register the function "
-            "under a name instead."
+            "code from a config; there is no option that makes it. Register the "
+            "function under a name instead."
         )
     raise ValueError(f"Unknown builtin class in config: {class_name!r}")
 

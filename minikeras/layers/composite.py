@@ -57,8 +57,8 @@ class Trace:
             if "symbolic" not in str(error):
                 raise
             raise ValueError(
-                f"The `call` of {type(layer).__name__} (named '{layer.name}') uses NumPy "
-                "on its inputs, so its gradient cannot be found. Make it of layers, "
+                f"The `call` of {type(layer).__name__} (named '{layer.name}') uses "
+                "NumPy on its inputs, so its gradient cannot be found. Make it of layers, "
                 "activations and operators only, or write `forward` and `backward`. "
                 f"Cause: {error}"
             ) from error

@@ -370,7 +370,7 @@ class Layer(Tracked, Operation):
                     f"{leaf} (of type {type(leaf)}) to layer '{self.name}'"
                 )
 
-    # --- Shapes and masks ---------------------------------------------------------------
+    # --- Shapes and masks -------------------------------------------------------------
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The output shape for an input shape; found by a trial run by default."""
@@ -442,7 +442,7 @@ class Layer(Tracked, Operation):
                 found.setdefault(id(inner), inner)
         return list(found.values())
 
-    # --- Dtypes and configuration -------------------------------------------------------
+    # --- Dtypes and configuration -----------------------------------------------------
 
     @property
     def path(self) -> str | None:
@@ -531,8 +531,8 @@ class Layer(Tracked, Operation):
                 else f"Layer '{self.name}' expected {len(own)} variables."
             )
             raise ValueError(
-                f"{hint} Received {len(store)} variables: {sorted(store)}. The file was "
-                "probably made with another architecture."
+                f"{hint} Received {len(store)} variables: {sorted(store)}. The file "
+                "was probably made with another architecture."
             )
         arrays = [np.asarray(store[f"{i}"]) for i in range(len(own))]
         for variable, array in zip(own, arrays, strict=True):

@@ -11,7 +11,19 @@ from minikeras.variables import Variable
 
 # Attributes that may hold layers without owning them.
 _NOT_OWNED = frozenset(
-    {"_inbound_nodes", "_outbound_nodes", "_init_arguments", "_traces"}
+    {
+        "_inbound_nodes",
+        "_outbound_nodes",
+        "_init_arguments",
+        "_traces",
+        "_loss_tracker",
+        "_compile_loss",
+        "_compile_metrics",
+        "_compile_config",
+        "optimizer",
+        "loss",
+        "history",
+    }
 )
 
 

@@ -1,0 +1,201 @@
+"""What `compile` sets: optimizer, losses, metrics, and the names they report under."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+
+class CompileState:
+    """The part of `Model` that knows how it was compiled."""
+
+    compiled = False
+    optimizer: Any = None
+    loss: Any = None
+    stop_training = False
+    history: Any = None
+    jit_compile: Any = False
+    run_eagerly = False
+    steps_per_execution = 1
+    _compile_loss: Any = None
+    _compile_metrics: Any = None
+    _loss_tracker: Any = None
+    _compile_config: dict[str, Any] | None = None
+    _compiled_trainable: dict[int, bool] | None = None
+    _initial_epoch: int | None = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Says how to train: with which optimizer, loss and metrics.
+
+        Args:
+            optimizer: name or `Optimizer`.
+            loss: name, `Loss` or `@differentiable` function; a list or dict of them for
+                several outputs.
+            loss_weights: factor of each output's loss in the total, list or dict.
+            metrics: names, functions or `Metric`s; nested like the outputs.
+            weighted_metrics: the same, weighted by `sample_weight`.
+            run_eagerly, jit_compile, auto_scale_loss: accepted as in Keras. There is
+                nothing to compile, and no float16 to scale for.
+            steps_per_execution: accepted as in Keras; every step is one execution, so
+                batch callbacks are called for each.
+        """
+        from minikeras import metrics as metrics_module
+        from minikeras import optimizers
+        from minikeras.trainers.compile_loss import CompileLoss
+        from minikeras.trainers.compile_metrics import CompileMetrics
+
+        optimizer = optimizers.get(optimizer)
+        output_names = getattr(self, "_output_names_or_none", lambda: None)()
+        compile_loss = compile_metrics = None
+        if loss is not None:
+            compile_loss = CompileLoss(loss, loss_weights, output_names=output_names)
+        elif loss_weights is not None:
+            warnings.warn(
+                "`loss_weights` was given without a `loss`; it has no effect.",
+                stacklevel=2,
+            )
+        if metrics is not None or weighted_metrics is not None:
+            compile_metrics = CompileMetrics(
+                metrics, weighted_metrics, output_names=output_names
+            )
+        self.optimizer = optimizer
+        self.loss = loss
+        self._compile_loss = compile_loss
+        self._compile_metrics = compile_metrics
+        self._loss_tracker = metrics_module.Mean(name="loss")
+        self.run_eagerly = run_eagerly
+        self.jit_compile = bool(jit_compile) if jit_compile != "auto" else False
+        self.steps_per_execution = steps_per_execution
+        self.stop_training = False
+        self.compiled = True
+        self._compiled_trainable = self._trainable_flags()
+        self._compile_config = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": self.jit_compile,
+        }
+
+    def _output_names_or_none(self) -> list[str] | None:
+        try:
+            return self.output_names  # type: ignore[attr-defined]
+        except AttributeError:
+            return None
+
+    def _trainable_flags(self) -> dict[int, bool]:
+        layers = [self, *self._all_sublayers()]  # type: ignore[attr-defined]
+        return {id(layer): layer.trainable for layer in layers}
+
+    def _warn_if_trainable_changed(self) -> None:
+        now = self._trainable_flags()
+        if self._compiled_trainable is None or now == self._compiled_trainable:
+            return
+        warnings.warn(
+            "A layer's `trainable` state has changed since the model was compiled. It "
+            "takes effect now; in Keras it does only after `compile` is called again.",
+            stacklevel=3,
+        )
+        self._compiled_trainable = now
+
+    def _assert_compiled(self, method: str) -> None:
+        if not self.compiled:
+            raise ValueError(
+                "You must call `compile()` before using the model. Called: "
+                f"`{method}()` of '{self.name}'"  # type: ignore[attr-defined]
+            )
+
+    # --- Metrics ------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Loss tracker, compiled metrics, trackers of single losses, own metrics."""
+        found = []
+        if self.compiled:
+            found.append(self._loss_tracker)
+            if self._compile_metrics is not None:
+                found.append(self._compile_metrics)
+            if self._compile_loss is not None:
+                found.extend(self._compile_loss.metrics)
+        found.extend(self._metrics)  # type: ignore[attr-defined]
+        for layer in self._all_sublayers():  # type: ignore[attr-defined]
+            found.extend(layer._metrics)
+        return found
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of `metrics`."""
+        return [metric.name for metric in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Sets all metrics back to their beginning."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The current values, by name."""
+        results: dict[str, Any] = {}
+        for metric in self.metrics:
+            value = metric.result()
+            if isinstance(value, dict):
+                results.update(value)
+            else:
+                results[metric.name] = value
+        return results
+
+    def _metrics_or(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """The metrics' values, unless a step of the user's own returned other names."""
+        results = self.get_metrics_result()
+        return results if set(logs) == set(results) else logs
+
+    def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
+        names: list[str] = []
+        for metric in self.metrics:
+            if metric is self._compile_metrics:
+                names.extend(sub.name for sub in metric.metrics)
+            else:
+                names.append(metric.name)
+        results = [logs[name] for name in names if name in logs]
+        results.extend(logs[name] for name in sorted(logs) if name not in names)
+        return results[0] if len(results) == 1 else results
+
+    # --- Configuration ------------------------------------------------------------------
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile`, as plain data."""
+        if not self.compiled or self._compile_config is None:
+            return None
+        from minikeras.serialization import serialize_keras_object
+
+        return {k: serialize_keras_object(v) for k, v in self._compile_config.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as `get_compile_config` tells."""
+        from minikeras.serialization import deserialize_keras_object
+
+        if type(self).compile is not CompileState.compile:
+            warnings.warn(
+                "`compile()` was not called as part of model loading because the "
+                "model's `compile()` method is custom. Override `get_compile_config()` "
+                "and `compile_from_config(config)` as well, or call `compile()` "
+                "manually after loading.",
+                stacklevel=2,
+            )
+            return
+        self.compile(**deserialize_keras_object(config))
+        if self.built:  # type: ignore[attr-defined]
+            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]

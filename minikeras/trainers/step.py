@@ -1,0 +1,146 @@
+"""One training step: forward, loss, backward. And the same without the backward.
+
+This is the loop one would write by hand, for models with any number of outputs:
+
+    y_pred, residuals = model.forward(x, training=True)
+    value, loss_residuals = loss.forward(y, y_pred)
+    model.backward(loss.backward(1.0, loss_residuals), residuals, grads)
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minikeras import config, tree
+from minikeras.gradients import Gradients
+from minikeras.models.logits import LogitsGraph, with_logits
+
+
+class StepResult(NamedTuple):
+    """What a step found."""
+
+    loss: Any  # the total: loss, activity and weight penalties
+    y_pred: Any  # in the structure of the model's outputs
+    grads: Gradients | None  # None if not asked for
+
+
+class Prediction(NamedTuple):
+    """A forward pass with all that the loss and the backward need."""
+
+    y_pred: Any
+    logits: Any  # list: the logits of each output, or None
+    masks: list[Any]
+    activity_loss: Any
+    residuals: Any
+    graph: LogitsGraph | None
+
+
+def run_step(
+    model: Any, x: Any, y: Any, sample_weight: Any, training: bool, gradients: bool
+) -> StepResult:
+    """Runs the model on a batch.
+
+    Args:
+        model: a compiled model.
+        x, y, sample_weight: the batch; the last two may be None.
+        training: whether layers run in training mode.
+        gradients: whether the gradients are wanted.
+    """
+    predicted = _predict(model, x, training)
+    total, residuals = _total_loss(model, y, predicted, sample_weight)
+    if not gradients:
+        return StepResult(total, predicted.y_pred, None)
+    trainable = model.trainable_variables
+    grads = Gradients(trainable)
+    _backward(model, predicted, residuals, grads)
+    for variable in trainable:
+        if variable.regularizer is not None:
+            # in forward: total = ... + regularizer(variable)
+            grads.add(variable, variable.regularizer.gradient(variable.value))
+    return StepResult(total, predicted.y_pred, grads)
+
+
+def _predict(model: Any, x: Any, training: bool) -> Prediction:
+    traced = model._trace(x, training)
+    if traced is None:  # a model with a forward and backward written by hand
+        y_pred, residuals = model.forward(x, training=training)
+        count = len(tree.flatten(y_pred))
+        masks = [None] * count
+        return Prediction(y_pred, [None] * count, masks, 0, residuals, None)
+    graph, inputs = traced
+    logits_graph = _logits_graph(model, graph)
+    outputs, residuals = logits_graph.graph.forward(inputs, training=training)
+    count = len(graph.outputs)
+    y_pred = model._pack_outputs(outputs[:count])
+    masks = list(residuals.output_masks[:count])
+    logits: list[Any] = [None] * count
+    for i, position in enumerate(logits_graph.positions):
+        if position is not None:
+            logits[i] = outputs[position]
+            masks[i] = residuals.output_masks[position]
+    return Prediction(
+        y_pred, logits, masks, residuals.activity_loss, residuals, logits_graph
+    )
+
+
+def _logits_graph(model: Any, graph: Any) -> LogitsGraph:
+    """The model's graph with its logits as outputs, made once per graph."""
+    cached = model.__dict__.get("_logits_graph")
+    if cached is None or cached[0] is not graph:
+        cached = (graph, with_logits(graph))
+        object.__setattr__(model, "_logits_graph", cached)
+    return cached[1]
+
+
+def _total_loss(
+    model: Any, y: Any, predicted: Prediction, sample_weight: Any
+) -> tuple[Any, Any]:
+    """The sum of the compiled loss and all penalties, and the loss's residuals."""
+    parts: list[Any] = []
+    residuals = None
+    if model._compile_loss is not None:
+        kinds = [None] if predicted.graph is None else predicted.graph.kinds
+        value, residuals = model._compile_loss.forward(
+            y,
+            predicted.y_pred,
+            sample_weight=sample_weight,
+            masks=predicted.masks,
+            logits=list(zip(kinds, predicted.logits, strict=False)),
+        )
+        parts.append(value)
+    if np.any(predicted.activity_loss):
+        parts.append(predicted.activity_loss)
+    for variable in model.trainable_weights:
+        if variable.regularizer is not None:
+            parts.append(variable.regularizer(variable.value))
+    if not parts:
+        raise ValueError(
+            "No loss to compute. Provide a `loss` argument in `compile()`."
+        )
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + np.asarray(part, np.asarray(total).dtype)
+    return total, residuals
+
+
+def _backward(
+    model: Any, predicted: Prediction, loss_residuals: Any, grads: Gradients
+) -> None:
+    count = len(predicted.masks)
+    flat: list[Any] = [None] * count
+    from_logits = [False] * count
+    if model._compile_loss is not None:
+        one = np.asarray(1.0, config.floatx())
+        flat, from_logits = model._compile_loss.backward(one, loss_residuals)
+    if predicted.graph is None:
+        dy = tree.pack_sequence_as(predicted.y_pred, flat)
+        model.backward(dy, predicted.residuals, grads)
+        return
+    douts: list[Any] = [None] * len(predicted.graph.graph.outputs)
+    for i, dy in enumerate(flat):
+        position = predicted.graph.positions[i] if from_logits[i] else i
+        if dy is not None and position is not None:
+            douts[position] = dy if douts[position] is None else douts[position] + dy
+    predicted.graph.graph.backward(douts, predicted.residuals, grads, need_dx=False)
