@@ -47,9 +47,11 @@ class RowGradient:
         """The same ids with `function(rows)`."""
         return RowGradient(self.ids, function(self.rows), self.shape[0])
 
-    def astype(self, dtype: Any) -> RowGradient:
+    def astype(self, dtype: Any, copy: bool = True) -> RowGradient:
         """The same rows in another dtype."""
-        return self.map_rows(lambda rows: rows.astype(dtype, copy=False))
+        if self.rows.dtype == dtype and not copy:
+            return self
+        return self.map_rows(lambda rows: rows.astype(dtype))
 
     def dense(self) -> np.ndarray:
         """The sum per row, (V, D): what the calculus calls the gradient."""

@@ -159,14 +159,6 @@ class Adam(Optimizer):
         """One step for one variable."""
         index = self._get_variable_index(variable)
         gradient, squares = parts(gradient)
-        dtype = variable.dtype
-        rate = corrected_rate(
-            cast(learning_rate, dtype),
-            # NB: only the powers see the float32 detour of `cast`, 1 - beta does not.
-            cast(self.beta_1, dtype),
-            cast(self.beta_2, dtype),
-            int(self.iterations) + 1,
-        )
         in_blocks(
             adam_step,
             variable,
@@ -175,11 +167,19 @@ class Adam(Optimizer):
             self._momentums[index],
             self._velocities[index],
             self._velocity_hats[index],
-            rate=rate,
-            beta_1=float(self.beta_1),
-            beta_2=float(self.beta_2),
-            epsilon=float(self.epsilon),
+            **self._step_scalars(variable, learning_rate),
         )
+
+    def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
+        """The learning rate with the bias correction in it, and the constants."""
+        # NB: only the powers see the float32 detour of `cast`, 1 - beta does not.
+        beta_1, beta_2 = cast(self.beta_1, dtype), cast(self.beta_2, dtype)
+        return {
+            "rate": corrected_rate(rate, beta_1, beta_2, int(self.iterations) + 1),
+            "beta_1": float(self.beta_1),
+            "beta_2": float(self.beta_2),
+            "epsilon": float(self.epsilon),
+        }
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

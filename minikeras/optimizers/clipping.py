@@ -37,7 +37,7 @@ def clip_by_norm(gradient: Gradient, limit: float) -> Gradient:
     return gradient * limit / np.maximum(norm, gradient.dtype.type(limit))
 
 
-def clip_by_global_norm(gradients: list[Gradient], limit: float) -> list[Gradient]:
+def clip_by_global_norm(gradients: list[Gradient], limit: float) -> list[np.ndarray]:
     """All gradients, shortened by one factor if together they are longer than `limit`.
 
     **Formula**: `g * c * min(1/n, 1/c)`, n the norm of all gradients as one vector. If
@@ -50,16 +50,10 @@ def clip_by_global_norm(gradients: list[Gradient], limit: float) -> list[Gradien
     squares = np.array([_squared_norm(g) for g in gradients], dtype)
     norm = np.sqrt(squares.sum())
     factor = limit * np.minimum(1 / norm, dtype.type(1 / limit)) + (norm - norm)
-    return [_scaled(g, factor) for g in gradients]
+    # NB: Keras measures the rows of an embedding apart, and adds them up only here.
+    return [np.asarray(g) * factor.astype(g.dtype) for g in gradients]
 
 
 def _squared_norm(gradient: Gradient) -> np.floating:
     rows = gradient.rows if isinstance(gradient, RowGradient) else gradient
     return np.square(rows).sum()
-
-
-def _scaled(gradient: Gradient, factor: np.floating) -> Gradient:
-    factor = factor.astype(gradient.dtype)
-    if isinstance(gradient, RowGradient):
-        return gradient.map_rows(lambda rows: rows * factor)
-    return gradient * factor

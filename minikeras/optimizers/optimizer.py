@@ -10,6 +10,7 @@ import numpy as np
 
 from minikeras import config, naming
 from minikeras.gradients import Gradients
+from minikeras.optimizers.scalars import cast
 from minikeras.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
 from minikeras.optimizers.stages import Stages
 from minikeras.registry import public
@@ -98,6 +99,7 @@ class Optimizer(Stages):
         self._trainable_variables: list[Variable] = []
         self._indices: dict[int, int] = {}
         self._start_stages()
+        self._scalars_of: tuple[Any, dict[str, Any]] = (None, {})
         self._iterations = self.add_variable((), dtype="int64", name="iteration")
         self._learning_rate = self._standardize_learning_rate(learning_rate)
 
@@ -286,7 +288,7 @@ class Optimizer(Stages):
                 continue
             if not isinstance(gradient, RowGradient):
                 gradient = np.asarray(gradient)
-            elif not self.takes_row_gradients or self.gradient_accumulation_steps:
+            elif self.gradient_accumulation_steps or self.loss_scale_factor:
                 gradient = gradient.dense()
             if gradient.shape != variable.shape:
                 raise ValueError(
@@ -308,7 +310,7 @@ class Optimizer(Stages):
     def _apply(self, gradients: list[Any], variables: list[Variable]) -> None:
         """The step itself: see the order in the docstring of the class."""
         if self.loss_scale_factor is not None:
-            gradients = [np.asarray(g) / self.loss_scale_factor for g in gradients]
+            gradients = [g / self.loss_scale_factor for g in gradients]
         if self._is_update_step():
             if self.gradient_accumulation_steps:
                 gradients = self._accumulated(gradients, variables)
@@ -316,6 +318,8 @@ class Optimizer(Stages):
             learning_rate = self.learning_rate
             self._apply_weight_decay(variables, learning_rate)
             for gradient, variable in zip(gradients, variables, strict=True):
+                if isinstance(gradient, RowGradient) and not self.takes_row_gradients:
+                    gradient = gradient.dense()
                 self.update_step(gradient, variable, learning_rate)
         else:
             self._accumulate(gradients, variables)
@@ -337,17 +341,17 @@ class Optimizer(Stages):
             "`update_step(self, gradient, variable, learning_rate)`."
         )
 
-    def assign(self, variable: Variable, value: Any) -> None:
-        """`variable = value`."""
-        variable.assign(value)
+    def _step_scalars(self, variable: Variable, learning_rate: Any) -> dict[str, Any]:
+        """`self.scalars(...)`, computed once per step, not once per variable."""
+        dtype = variable.value.dtype
+        key = (dtype, float(learning_rate), int(self._iterations))
+        if self._scalars_of[0] != key:
+            self._scalars_of = (key, self.scalars(cast(learning_rate, dtype), dtype))
+        return self._scalars_of[1]
 
-    def assign_add(self, variable: Variable, value: Any) -> None:
-        """`variable += value`."""
-        variable.assign_add(value)
-
-    def assign_sub(self, variable: Variable, value: Any) -> None:
-        """`variable -= value`."""
-        variable.assign_sub(value)
+    def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
+        """What the elementwise update needs besides arrays, in their dtype."""
+        return {"rate": rate}
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`, if there is one."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from minikeras.optimizers.blocks import in_blocks
 from minikeras.optimizers.optimizer import Optimizer
-from minikeras.optimizers.scalars import cast
 from minikeras.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
 from minikeras.registry import public
 from minikeras.row_gradient import RowGradient, parts
@@ -159,11 +158,17 @@ class RMSprop(Optimizer):
             self._velocities[index],
             self._average_gradients[index],
             self._momentums[index],
-            rate=cast(learning_rate, variable.dtype),
-            rho=float(self.rho),
-            momentum_rate=float(self.momentum),
-            epsilon=float(self.epsilon),
+            **self._step_scalars(variable, learning_rate),
         )
+
+    def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
+        """The learning rate and the constants."""
+        return {
+            "rate": rate,
+            "rho": float(self.rho),
+            "momentum_rate": float(self.momentum),
+            "epsilon": float(self.epsilon),
+        }
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -119,19 +119,17 @@ class SGD(Optimizer):
         self, gradient: np.ndarray, variable: Variable, learning_rate: Any
     ) -> None:
         """One step for one variable."""
-        rate = cast(learning_rate, variable.dtype)
+        scalars = self._step_scalars(variable, learning_rate)
         if self.momentum == 0:
-            in_blocks(sgd_step, variable, gradient, rate=rate)
+            in_blocks(sgd_step, variable, gradient, rate=scalars["rate"])
             return
-        in_blocks(
-            momentum_step,
-            variable,
-            gradient,
-            self.momentums[self._get_variable_index(variable)],
-            rate=rate,
-            momentum=cast(self.momentum, variable.dtype),
-            nesterov=self.nesterov,
-        )
+        momentum = self.momentums[self._get_variable_index(variable)]
+        in_blocks(momentum_step, variable, gradient, momentum, **scalars)
+
+    def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
+        """The learning rate and the constants."""
+        momentum = cast(self.momentum, dtype)
+        return {"rate": rate, "momentum": momentum, "nesterov": bool(self.nesterov)}
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -133,11 +133,14 @@ class Stages(OptimizerState):
     def _apply_weight_decay(self, variables: list[Variable], rate: Any) -> None:
         if self.weight_decay is None:
             return
+        scalars: dict[np.dtype, dict[str, Any]] = {}
         for variable in variables:
+            dtype = variable.value.dtype
+            if dtype not in scalars:
+                decay = cast(self.weight_decay, dtype)
+                scalars[dtype] = {"decay": decay, "rate": cast(rate, dtype)}
             if self._use_weight_decay(variable):
-                decay = cast(self.weight_decay, variable.dtype)
-                rate = cast(rate, variable.dtype)
-                in_blocks(decay_weights, variable, decay=decay, rate=rate)
+                in_blocks(decay_weights, variable, **scalars[dtype])
 
     # --- exponential moving average --------------------------------------------------
 

@@ -156,6 +156,18 @@ class OptimizerState:
                     )
         return lists[0] if isinstance(name, str) else lists
 
+    def assign(self, variable: Variable, value: Any) -> None:
+        """`variable = value`."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """`variable += value`."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """`variable -= value`."""
+        variable.assign_sub(value)
+
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Writes all variables, all or none of them.
 
