@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from minikeras.ops.stable import as_array
+
 
 class differentiable:
     """A forward function and its gradient, as one callable object.
@@ -62,7 +64,7 @@ class differentiable:
             first, *_ = bound.arguments
             parameters = {k: v for k, v in bound.arguments.items() if k != first}
             return symbolic.FunctionOperation(self, parameters)(x)
-        x = np.asarray(x)
+        x = as_array(x)
         return self.forward(x, *args, **kwargs)[0]
 
     def __repr__(self) -> str:

@@ -8,6 +8,8 @@ imported because a file asks for it: the pair is looked up here, and only what
 from __future__ import annotations
 
 import difflib
+import functools
+import importlib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -31,13 +33,28 @@ def public(module: str, name: str | None = None) -> Callable[[T], T]:
     return add
 
 
+_MODULES = (
+    "dtype_policies operations activations initializers regularizers constraints layers "
+    "models losses metrics optimizers callbacks random"
+).split()
+
+
+@functools.cache
+def _load_all() -> None:
+    """Our modules register their names when imported; here all are, by fixed names."""
+    for module in _MODULES:
+        importlib.import_module(f"minikeras.{module}")
+
+
 def find(module: str | None, name: str) -> Any:
     """The object with this module and name, or None."""
+    _load_all()
     return _objects.get((module or "", name))
 
 
 def find_anywhere(name: str) -> Any:
     """The object with this name in any module (old files omit the module), or None."""
+    _load_all()
     for (_, candidate), obj in _objects.items():
         if candidate == name:
             return obj
@@ -51,6 +68,7 @@ def public_name(obj: Any) -> tuple[str, str] | None:
 
 def names(module: str) -> list[str]:
     """All names of one module, in the order of definition."""
+    _load_all()
     return [name for m, name in _objects if m == module]
 
 

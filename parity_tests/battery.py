@@ -104,11 +104,12 @@ class Contract:
         )
         after = runner.state_of(self.layer)
         may_change = self.training or getattr(self.layer, "stateful", False)
-        for variable, a, b in zip(self.layer.variables, state, after, strict=True):
+        variables = runner.all_variables(self.layer)
+        for variable, a, b in zip(variables, state, after, strict=True):
             if variable.trainable or not may_change:
                 assert_equal(b, a, name=f"{variable.path} after a forward")
         self.backward(runner.Run(y, residuals), self.dy)
-        for variable, a in zip(self.layer.variables, after, strict=True):
+        for variable, a in zip(variables, after, strict=True):
             assert_equal(variable.numpy(), a, name=f"{variable.path} after backward")
         runner.set_state(self.layer, state)
         changed = sorted(

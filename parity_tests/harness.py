@@ -213,7 +213,8 @@ def _compare_one_call(case: LayerCase) -> None:
     referee = Referee(case, before, dy)
     expected, actual = _forward_arrays(reference), runner.by_name("y", run.y)
     _compare(case, actual, expected, "forward", referee)
-    for variable, ours, theirs in zip(case.layer.variables, states, after, strict=True):
+    variables = oracle.all_variables(case.twin)
+    for variable, ours, theirs in zip(variables, states, after, strict=True):
         name = f"{variable.path} afterwards"
         _compare(case, {name: ours}, {name: theirs}, "forward", referee)
     _compare_masks(case, run.y, reference)
@@ -315,10 +316,11 @@ def _compare_training(case: LayerCase, steps: int) -> None:
         optimizer.apply(grads, case.layer.trainable_weights)
         oracle.apply_gradients(keras_optimizer, case.twin, reference)
         referee = Referee(case, before, reference.dy, LEARNING_RATE)
-        for ours, theirs in zip(case.layer.variables, case.twin.variables, strict=True):
-            name = f"{theirs.path} afterwards"
-            after = {name: ours.numpy()}, {name: theirs.value.numpy()}
-            _compare(case, *after, "weights", referee)
+        ours, theirs = runner.state_of(case.layer), oracle.variables_of(case.twin)
+        variables = oracle.all_variables(case.twin)
+        for variable, a, b in zip(variables, ours, theirs, strict=True):
+            name = f"{variable.path} afterwards"
+            _compare(case, {name: a}, {name: b}, "weights", referee)
         case.synchronize()
     oracle.set_variables(case.twin, start)
     case.synchronize()

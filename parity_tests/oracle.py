@@ -245,14 +245,20 @@ def run_function(
     return value, arrays(gradient, dtype), dy
 
 
+def all_variables(layer: Any) -> list[Any]:
+    """`layer.variables`, and the states of a stateful RNN, which no list contains."""
+    states = tree.flatten(getattr(layer, "states", None))
+    return [*layer.variables, *(s for s in states if hasattr(s, "assign"))]
+
+
 def variables_of(layer: Any) -> list[np.ndarray]:
-    """Copies of all variables of a layer or model, seed states included."""
-    return [v.value.numpy().copy() for v in layer.variables]
+    """Copies of all variables of a layer or model: seed and RNN states included."""
+    return [v.value.numpy().copy() for v in all_variables(layer)]
 
 
 def set_variables(layer: Any, values: Sequence[np.ndarray]) -> None:
     """Writes all variables, in the order of `variables_of`."""
-    for variable, value in zip(layer.variables, values, strict=True):
+    for variable, value in zip(all_variables(layer), values, strict=True):
         variable.assign(value)
 
 

@@ -86,7 +86,7 @@ class Referee:
             if self.step is not None:
                 optimizer = oracle.keras.optimizers.SGD(self.step)
                 oracle.apply_gradients(optimizer, twin, reference)
-        paths = [v.path for v in case.twin.variables]
+        paths = [v.path for v in oracle.all_variables(case.twin)]
         found = runner.by_name("y", reference.y) | runner.by_name("dx", reference.dx)
         for name, gradient in reference.dkwargs.items():
             found |= runner.by_name(f"d{name}", gradient)

@@ -146,14 +146,20 @@ def backward(
     return Run(run.y, run.residuals, found[0], dkwargs, grads)
 
 
+def all_variables(layer: Any) -> list[Any]:
+    """`layer.variables`, and the states of a stateful RNN, which no list contains."""
+    states = tree.flatten(getattr(layer, "states", None))
+    return [*layer.variables, *(s for s in states if hasattr(s, "assign"))]
+
+
 def state_of(layer: Any) -> list[np.ndarray]:
     """Copies of all variables: weights, moving averages, RNN states, seed states."""
-    return [v.numpy() for v in layer.variables]
+    return [v.numpy() for v in all_variables(layer)]
 
 
 def set_state(layer: Any, values: list[np.ndarray]) -> None:
     """Writes them back, in the order of `state_of`."""
-    for variable, value in zip(layer.variables, values, strict=True):
+    for variable, value in zip(all_variables(layer), values, strict=True):
         variable.assign(value)
 
 

@@ -58,8 +58,8 @@ class Trace:
                 raise
             raise ValueError(
                 f"The `call` of {type(layer).__name__} (named '{layer.name}') uses "
-                "NumPy on its inputs, so its gradient cannot be found. Make it of layers, "
-                "activations and operators only, or write `forward` and `backward`. "
+                "NumPy on its inputs, so its gradient cannot be found. Make it of "
+                "layers, activations and operators only, or write `forward` and `backward`. "
                 f"Cause: {error}"
             ) from error
         flat = tree.flatten(self.outputs)

@@ -38,8 +38,8 @@ def clone_model(
         if call_function is not None:
             raise ValueError(
                 "`call_function` argument is not supported with Sequential models. "
-                "In a Sequential model, layers aren't called at model-construction time "
-                f"(they're merely listed). Received: call_function={call_function}"
+                "In a Sequential model, layers aren't called at model-construction "
+                f"time (they're merely listed). Received: call_function={call_function}"
             )
         return _clone_sequential(model, clone_function, input_tensors, recursive)
     if isinstance(model, Functional):

@@ -325,8 +325,8 @@ def _warn_about_names(inputs: Any) -> None:
     for key, tensor in inputs.items():
         if isinstance(tensor, KerasTensor) and key != tensor.name:
             warnings.warn(
-                "When providing `inputs` as a dict, all keys in the dict must match the "
-                f"names of the corresponding tensors. Received key '{key}' mapping to "
+                "When providing `inputs` as a dict, all keys in the dict must match "
+                f"the names of the corresponding tensors. Received key '{key}' mapping to "
                 f"value {tensor} which has name '{tensor.name}'. Change the tensor "
                 f"name to '{key}' (via `Input(..., name='{key}')`)",
                 stacklevel=4,

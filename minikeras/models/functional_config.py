@@ -174,8 +174,8 @@ def _tensor(history: Any, layers: dict[str, Operation], offset: int = 0) -> Kera
     name, number, index = history
     if name not in layers:
         raise ValueError(
-            f"Invalid Functional model configuration. Missing layer: '{name}'. Layers in "
-            f"the config: {sorted(layers)}"
+            f"Invalid Functional model configuration. Missing layer: '{name}'. "
+            f"Layers in the config: {sorted(layers)}"
         )
     calls = layers[name]._inbound_nodes
     number -= offset

@@ -129,7 +129,8 @@ class Model(Trainer, Layer):
 
         names = [layer.name for layer in layers]
         raise ValueError(
-            f"No such layer: {name}. Existing layers are: {names}.{suggest(name, names)}"
+            f"No such layer: {name}. Existing layers are: {names}."
+            f"{suggest(name, names)}"
         )
 
     def summary(
@@ -224,8 +225,8 @@ class Model(Trainer, Layer):
         except TypeError as error:
             raise TypeError(
                 "Unable to revive model from config. When overriding the "
-                "`get_config()` method, make sure that the returned config contains all "
-                f"items used as arguments in the constructor to {cls}. Received: "
+                "`get_config()` method, make sure that the returned config contains "
+                f"all items used as arguments in the constructor to {cls}. Received: "
                 f"config={config}. Error encountered: {error}"
             ) from error
 

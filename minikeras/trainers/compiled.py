@@ -119,7 +119,7 @@ class CompileState:
                 f"`{method}()` of '{self.name}'"  # type: ignore[attr-defined]
             )
 
-    # --- Metrics ------------------------------------------------------------------------
+    # --- Metrics ----------------------------------------------------------------------
 
     @property
     def metrics(self) -> list[Any]:
@@ -173,7 +173,7 @@ class CompileState:
         results.extend(logs[name] for name in sorted(logs) if name not in names)
         return results[0] if len(results) == 1 else results
 
-    # --- Configuration ------------------------------------------------------------------
+    # --- Configuration ----------------------------------------------------------------
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """The arguments of `compile`, as plain data."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from minikeras import config, tree
 from minikeras.gradients import Gradients
-from minikeras.models.logits import LogitsGraph, with_logits
+from minikeras.logits import LogitsGraph, with_logits
 
 
 class StepResult(NamedTuple):

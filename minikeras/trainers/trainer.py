@@ -20,7 +20,7 @@ from minikeras.trainers.data_adapters import (
 class Trainer(CompileState):
     """The part of `Model` that trains it."""
 
-    # --- The steps: override these to train in another way ------------------------------
+    # --- The steps: override these to train in another way ----------------------------
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One batch: forward, loss, backward, update. Returns the logs.
@@ -108,7 +108,7 @@ class Trainer(CompileState):
             self._compile_metrics.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
-    # --- The loops ----------------------------------------------------------------------
+    # --- The loops --------------------------------------------------------------------
 
     def fit(
         self,

@@ -1,1 +1,48 @@
-"""."""
+"""Utilities, under Keras's names. Each is loaded when first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_NAMES = {
+    "CustomObjectScope": "minikeras.serialization",
+    "Progbar": "minikeras.utils.progbar",
+    "PyDataset": "minikeras.utils.py_dataset",
+    "Sequence": "minikeras.utils.py_dataset",
+    "clear_session": "minikeras.naming",
+    "custom_object_scope": "minikeras.serialization",
+    "deserialize_keras_object": "minikeras.serialization",
+    "get_custom_objects": "minikeras.serialization",
+    "get_registered_name": "minikeras.serialization",
+    "get_registered_object": "minikeras.serialization",
+    "gradcheck": "minikeras.utils.gradcheck",
+    "is_keras_tensor": "minikeras.symbolic",
+    "normalize": "minikeras.utils.numerical",
+    "register_keras_serializable": "minikeras.serialization",
+    "serialize_keras_object": "minikeras.serialization",
+    "set_random_seed": "minikeras.random",
+    "standardize_dtype": "minikeras.variables",
+    "to_categorical": "minikeras.utils.numerical",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        from minikeras.registry import suggest
+
+        raise AttributeError(
+            f"module 'minikeras.utils' has no attribute {name!r}.{suggest(name, _NAMES)}"
+        )
+    module = importlib.import_module(_NAMES[name])
+    if name == "Sequence":
+        return module.PyDataset
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

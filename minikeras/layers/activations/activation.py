@@ -38,6 +38,8 @@ class Activation(Layer):
     array([0., 2.], dtype=float32)
     """
 
+    ends_in_activation = True
+
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True

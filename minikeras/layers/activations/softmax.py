@@ -63,8 +63,18 @@ class Softmax(Layer):
         super().__init__(**kwargs)
         self.axis = axis
         self.supports_masking = True
-        # Replaced by linear when a model ending here is trained from its logits.
+        # Linear where a model that ends here is trained from its logits.
         self.activation = activations.softmax
+
+    @property
+    def ends_in_activation(self) -> bool:
+        """Whether logits exist. NB: Keras keeps none for several axes."""
+        return not isinstance(self.axis, list | tuple) or len(self.axis) == 1
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the activation is called with."""
+        return {"axis": self._axis(0)}
 
     def forward(
         self, x: np.ndarray, *, mask: np.ndarray | None = None
@@ -74,14 +84,14 @@ class Softmax(Layer):
             mask = _boolean(mask, x)
             x = np.where(mask, x, x.dtype.type(_MASKED))
         if self.activation is activations.softmax:
-            y, activation = self.activation.forward(x, axis=self._axes(x.ndim))
-        else:
+            y, activation = self.activation.forward(x, axis=self._axis(x.ndim))
+            if mask is not None:
+                y = np.where(mask, y, y.dtype.type(0))
+        else:  # the logits
             y, activation = self.activation.forward(x)
-        if mask is not None:
-            y = np.where(mask, y, y.dtype.type(0))
         return y, SoftmaxResiduals(activation, mask)
 
-    def _axes(self, rank: int) -> Any:
+    def _axis(self, rank: int) -> Any:
         """`axis` as `activations.softmax` takes it: an int, or a tuple from 0 up."""
         if not isinstance(self.axis, list | tuple):
             return self.axis

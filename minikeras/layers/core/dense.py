@@ -81,6 +81,8 @@ class Dense(Layer):
     array([[3.]], dtype=float32)
     """
 
+    ends_in_activation = True
+
     def __init__(
         self,
         units: int,

@@ -10,8 +10,9 @@ import numpy as np
 from minikeras import constraints, initializers, regularizers
 from minikeras.layers.core.refusals import refuse
 from minikeras.layers.layer import Layer
-from minikeras.ops.embedding import embedding_grad, embedding_lookup
+from minikeras.ops.embedding import embedding_lookup
 from minikeras.registry import public
+from minikeras.row_gradient import RowGradient
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
@@ -56,7 +57,8 @@ class Embedding(Layer):
     **Formula**: `y[...] = embeddings[ids[...]]`.
 
     **Gradient**: `dembeddings[v]` is the sum of `dy` over the positions where `v` was
-    looked up; rows not looked up get 0. Ids have no gradient.
+    looked up; rows not looked up get 0. Ids have no gradient. The rows are handed on as
+    a `RowGradient`, which adds them up when asked: see there why.
 
     **Keeps**: the ids.
 
@@ -148,9 +150,8 @@ class Embedding(Layer):
         """None: integers have no gradient. Adds dembeddings."""
         if grads.wants(self.embeddings):
             # in forward: y = embeddings[ids]
-            grads.add(
-                self.embeddings, embedding_grad(dy, residuals.ids, self.input_dim)
-            )
+            gradient = RowGradient(residuals.ids, dy, self.input_dim)
+            grads.add(self.embeddings, gradient)
 
     def _row_numbers(self, ids: np.ndarray) -> np.ndarray:
         """Integers in [0, input_dim), or an error that shows the first id outside."""

@@ -1,7 +1,7 @@
 """Training a final softmax or sigmoid from its logits.
 
-NB: Keras on TensorFlow remembers, on the output of `softmax` and `sigmoid`, what went in;
-a crossentropy that is given such probabilities uses the logits instead, also with
+NB: Keras on TensorFlow remembers, on the output of `softmax` and `sigmoid`, what went
+in; a crossentropy that is given such probabilities uses the logits instead, also with
 `from_logits=False`. It is more exact: the log of a probability that rounds to 0 or 1 is
 lost, the logit is not. Here the last operation of the graph is cut in two: everything
 before its activation, which gives the logits, and the activation.
