@@ -1,13 +1,13 @@
 """`keras.regularizers`: penalties on weights, and their gradients.
 
-`regularizer(w)` is a number that the trainer adds to the loss, `regularizer.gradient(w)`
-what it adds to the gradient of `w`.
+`regularizer(w)` is a number that the trainer adds to the loss,
+`regularizer.gradient(w)` what it adds to the gradient of `w`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -172,8 +172,8 @@ class OrthogonalRegularizer(Regularizer):
         factor: number, not negative.
         mode: `"rows"` or `"columns"`.
 
-    >>> float(OrthogonalRegularizer(1.0)(np.array([[3.0, 4.0], [4.0, 3.0]])))
-    0.96
+    >>> OrthogonalRegularizer(1.0)(np.array([[3.0, 4.0], [4.0, 3.0]])).round(6)
+    np.float64(0.96)
     """
 
     def __init__(self, factor: float = 0.01, mode: str = "rows"):
@@ -187,21 +187,23 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = mode
 
     def __call__(self, x: np.ndarray) -> np.floating:
-        rows = self._rows(x)
-        _, _, products, weight = self._normalized(rows)
-        return weight * np.sum(np.abs(products))
+        x = self._rows(x)
+        with np.errstate(invalid="ignore"):
+            return self._weight(x) * np.sum(np.abs(_row_products(x).products))
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
         x = self._rows(x)
-        normalized, scale, products, weight = self._normalized(x)
-        d_products = weight * np.sign(products)  # forward: weight * sum(|products|)
+        rows = _row_products(x)
+        with np.errstate(invalid="ignore"):
+            # forward: weight * sum(|products|)
+            d_products = self._weight(x) * np.sign(rows.products)
         # forward: products = normalized @ normalized.T
-        d_normalized = (d_products + d_products.T) @ normalized
-        dx = d_normalized * scale  # forward: normalized = x * scale
+        d_normalized = (d_products + d_products.T) @ rows.normalized
+        # forward: normalized = x * scale
+        dx = d_normalized * rows.scale
         d_scale = np.sum(d_normalized * x, axis=1, keepdims=True)
         # forward: scale = (x . x)^(-1/2), or a constant for a row near zero
-        constant = scale >= 1 / config.epsilon()
-        dx -= np.where(constant, 0, x * scale**3 * d_scale)
+        dx -= np.where(rows.near_zero, 0, x * rows.scale**3 * d_scale)
         return dx if self.mode == "rows" else dx.T
 
     def _rows(self, x: np.ndarray) -> np.ndarray:
@@ -213,22 +215,33 @@ class OrthogonalRegularizer(Regularizer):
             )
         return x if self.mode == "rows" else x.T
 
-    def _normalized(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(normalized rows, their scales, products without diagonal, weight)"""
-        number = x.dtype.type
+    def _weight(self, x: np.ndarray) -> np.floating:
+        """factor / 2 / pairs. NB: not a number or infinite for one row, as in Keras."""
+        number, pairs = x.dtype.type, len(x) * (len(x) - 1) / 2
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = 1 / np.sqrt(np.sum(np.square(x), axis=1, keepdims=True))  # (m, 1)
-            scale = np.minimum(scale, number(1 / config.epsilon()))
-            normalized = x * scale
-            products = normalized @ normalized.T  # (m, m)
-            np.fill_diagonal(products, 0)
-            pairs = len(x) * (len(x) - 1) / 2
-            # NB: a single row has no pairs: 0 / 0, not a number, as in Keras.
-            weight = number(self.factor) * number(0.5) / number(pairs)
-        return normalized, scale, products, weight
+            return number(self.factor) * number(0.5) / number(pairs)
 
     def get_config(self) -> dict[str, Any]:
         return {"factor": float(self.factor), "mode": self.mode}
+
+
+class _RowProducts(NamedTuple):
+    normalized: np.ndarray  # (m, n) rows of length 1
+    scale: np.ndarray  # (m, 1) what they were multiplied by
+    near_zero: np.ndarray  # (m, 1) whether that was the constant 1 / epsilon
+    products: np.ndarray  # (m, m) scalar products of two rows; 0 on the diagonal
+
+
+def _row_products(x: np.ndarray) -> _RowProducts:
+    with np.errstate(divide="ignore"):
+        scale = 1 / np.sqrt(np.sum(np.square(x), axis=1, keepdims=True))
+    largest = x.dtype.type(1 / config.epsilon())
+    near_zero = scale > largest
+    scale = np.minimum(scale, largest)
+    normalized = x * scale
+    products = normalized @ normalized.T
+    np.fill_diagonal(products, 0)
+    return _RowProducts(normalized, scale, near_zero, products)
 
 
 def validate_float_arg(value: Any, name: str) -> float:
