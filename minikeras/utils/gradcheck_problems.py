@@ -1,0 +1,224 @@
+"""What the gradient checker checks: a number that depends on arrays, and its gradient.
+
+`LayerProblem` and `FunctionProblem` give a layer, a loss or a function the same face:
+named float64 arrays in, the number `sum(w * y)` out, with a random cotangent `w`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minikeras import tree
+from minikeras.gradients import Gradients
+
+
+class Problem:
+    """`value(arrays)` is the number sum(w * y), `gradient(arrays)` its claimed gradient.
+
+    `arrays` is a dict from name to float64 array: everything with a gradient.
+    """
+
+    title: str
+    arrays: dict[str, np.ndarray]
+
+    def value(self, arrays: dict[str, np.ndarray]) -> Any:
+        raise NotImplementedError
+
+    def gradient(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+
+class FunctionProblem(Problem):
+    """A `@differentiable` function, or a loss: the last argument has the gradient."""
+
+    def __init__(
+        self, target: Any, inputs: tuple, call_kwargs: dict[str, Any], seed: int
+    ):
+        self.target, self.kwargs = target, call_kwargs
+        *self.others, x = (tree.map_structure(_to_float64, a) for a in inputs)
+        names = list(inspect.signature(target.forward).parameters)
+        self.name = names[len(self.others)] if len(names) > len(self.others) else "x"
+        self.arrays = {self.name: x}
+        label = getattr(target, "__name__", None) or type(target).__name__
+        self.title = f"{label}"
+        y, _ = self.forward(self.arrays)
+        self.w = _cotangent(y, np.random.default_rng(seed))
+
+    def forward(self, arrays: dict[str, np.ndarray]) -> tuple[Any, Any]:
+        return self.target.forward(*self.others, arrays[self.name], **self.kwargs)
+
+    def value(self, arrays: dict[str, np.ndarray]) -> Any:
+        return np.sum(self.w * self.forward(arrays)[0])
+
+    def gradient(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        _, residuals = self.forward(arrays)
+        return {self.name: np.asarray(self.target.backward(self.w, residuals))}
+
+
+class LayerProblem(Problem):
+    """A layer or model: inputs, further tensor arguments and trainable weights."""
+
+    def __init__(
+        self,
+        layer: Any,
+        inputs: tuple,
+        call_kwargs: dict[str, Any],
+        training: bool,
+        mask: Any,
+        seed: int,
+    ):
+        self.layer = layer
+        self.title = f"{type(layer).__name__} '{layer.name}'"
+        names = list(inspect.signature(layer.forward).parameters)
+        given = dict(zip(names, inputs, strict=False)) | call_kwargs
+        self.first = next(iter(given))
+        order = sorted(
+            given, key=lambda n: names.index(n) if n in names else len(names)
+        )
+        self.given = {n: tree.map_structure(_to_float64, given[n]) for n in order}
+        options = {"training": training} | ({} if mask is None else {"mask": mask})
+        self.options = {k: v for k, v in options.items() if k in names}
+        self.carriers = [n for n in order if _leaves("", self.given[n])]
+        self.variables = {v.path: v for v in layer.trainable_weights}
+        self.arrays = {}
+        for name in self.carriers:
+            self.arrays |= _leaves(self._label(name), self.given[name])
+        self.arrays |= {path: v.numpy() for path, v in self.variables.items()}
+        self.stored = _stored_variables(layer)
+        self.state = [v.numpy() for v in self.stored]
+        y, _ = self.forward(self.arrays)
+        self.w = _cotangent(y, np.random.default_rng(seed))
+
+    def _label(self, name: str) -> str:
+        return "input" if name == self.first else name
+
+    def forward(self, arrays: dict[str, np.ndarray]) -> tuple[Any, Any]:
+        """Sets the weights, calls forward, and restores what the call changed."""
+        for variable, value in zip(self.stored, self.state, strict=True):
+            variable.assign(value)
+        for path, variable in self.variables.items():
+            variable.assign(arrays[path])
+        values = {
+            name: _fill(self._label(name), value, arrays)
+            for name, value in self.given.items()
+        }
+        first = values.pop(self.first)
+        try:
+            return self.layer.forward(first, **values, **self.options)
+        finally:
+            for variable, value in zip(self.stored, self.state, strict=True):
+                if variable.path not in self.variables:
+                    variable.assign(value)
+
+    def value(self, arrays: dict[str, np.ndarray]) -> Any:
+        y, _ = self.forward(arrays)
+        pairs = zip(tree.flatten(self.w), tree.flatten(y), strict=True)
+        return sum(np.sum(w * out) for w, out in pairs if w is not None)
+
+    def gradient(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        _, residuals = self.forward(arrays)
+        grads = Gradients(self.variables.values())
+        dx = self.layer.backward(self.w, residuals, grads)
+        parts = dx if len(self.given_tensors) > 1 else (dx,)
+        found: dict[str, np.ndarray] = {}
+        for name, part in zip(self.given_tensors, parts, strict=True):
+            if part is not None:
+                found |= _leaves(self._label(name), part)
+        for path, variable in self.variables.items():
+            gradient = grads.get(variable)
+            found[path] = np.zeros(variable.shape) if gradient is None else gradient
+        return {k: found.get(k, np.zeros(v.shape)) for k, v in arrays.items()}
+
+    @property
+    def given_tensors(self) -> list[str]:
+        """The arguments backward returns gradients for: the first, and the floats."""
+        return list(dict.fromkeys([self.first, *self.carriers]))
+
+
+def _cotangent(y: Any, rng: np.random.Generator) -> Any:
+    def one(leaf: Any) -> Any:
+        leaf = np.asarray(leaf)
+        return rng.standard_normal(leaf.shape) if leaf.dtype.kind in "fc" else None
+
+    return tree.map_structure(one, y)
+
+
+def _to_float64(leaf: Any) -> Any:
+    """Floats as float64; integers, booleans and None as they are."""
+    if isinstance(leaf, float) or (
+        hasattr(leaf, "dtype") and np.asarray(leaf).dtype.kind == "f"
+    ):
+        return np.array(leaf, np.float64)
+    return leaf
+
+
+def _leaves(name: str, structure: Any) -> dict[str, np.ndarray]:
+    """`{"name[0]": array, ...}`: the float arrays of a structure."""
+    if isinstance(structure, dict):
+        items = [(f"{name}[{key!r}]", structure[key]) for key in sorted(structure)]
+    elif isinstance(structure, list | tuple):
+        items = [(f"{name}[{i}]", item) for i, item in enumerate(structure)]
+    elif isinstance(structure, np.ndarray) and structure.dtype.kind == "f":
+        return {name: structure}
+    else:
+        return {}
+    return {k: v for key, item in items for k, v in _leaves(key, item).items()}
+
+
+def _fill(name: str, structure: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The structure with the arrays of these names in their places."""
+    if isinstance(structure, dict):
+        return {k: _fill(f"{name}[{k!r}]", v, arrays) for k, v in structure.items()}
+    if isinstance(structure, list | tuple):
+        items = [_fill(f"{name}[{i}]", v, arrays) for i, v in enumerate(structure)]
+        return type(structure)(items)
+    return arrays.get(name, structure)
+
+
+@contextlib.contextmanager
+def in_float64(layer: Any) -> Iterator[None]:
+    """Weights and dtype policies of a layer, and of those inside, are float64."""
+    from minikeras.dtype_policies import DTypePolicy
+
+    layers = _with_sublayers(layer)
+    policies = [one._dtype_policy for one in layers]
+    storage = [(v, v._array) for v in _stored_variables(layer)]
+    restore: list[Callable[[], None]] = []
+    for one, policy in zip(layers, policies, strict=True):
+        if policy.compute_dtype == "float32":
+            object.__setattr__(one, "_dtype_policy", DTypePolicy("float64"))
+            restore.append(
+                lambda one=one, p=policy: object.__setattr__(one, "_dtype_policy", p)
+            )
+    for variable, array in storage:
+        dtype = np.float64 if array.dtype == np.float32 else array.dtype
+        variable._set_array(array.astype(dtype))
+    try:
+        yield
+    finally:
+        for variable, array in storage:
+            variable._set_array(array)
+        for undo in restore:
+            undo()
+
+
+def _with_sublayers(layer: Any) -> list[Any]:
+    found = [layer]
+    for inner in layer._sublayers():
+        found.extend(one for one in _with_sublayers(inner) if one not in found)
+    return found
+
+
+def _stored_variables(layer: Any) -> list[Any]:
+    """`layer.variables`, and the states of stateful RNNs, which no list contains."""
+    found = {id(v): v for v in layer.variables}
+    for one in _with_sublayers(layer):
+        for state in tree.flatten(getattr(one, "states", None)):
+            if state is not None:
+                found.setdefault(id(state), state)
+    return list(found.values())
