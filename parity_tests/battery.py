@@ -13,7 +13,7 @@ import numpy as np
 
 from minikeras import layers, models, tree
 from minikeras.gradients import Gradients
-from minikeras.utils.gradcheck import gradcheck
+from minikeras.utils import gradcheck
 from parity_tests import runner
 from parity_tests.records import not_recorded
 from parity_tests.tolerance import assert_close, assert_equal

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.utils.gradcheck import gradcheck
+from minikeras.utils import gradcheck
 from parity_tests import oracle, runner
 from parity_tests.records import parity_case
 from parity_tests.referee import function_scale

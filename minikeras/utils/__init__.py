@@ -16,7 +16,7 @@ _NAMES = {
     "get_custom_objects": "minikeras.serialization",
     "get_registered_name": "minikeras.serialization",
     "get_registered_object": "minikeras.serialization",
-    "gradcheck": "minikeras.utils.gradcheck",
+    "gradcheck": "minikeras.utils.gradient_checker",
     "is_keras_tensor": "minikeras.symbolic",
     "normalize": "minikeras.utils.numerical",
     "register_keras_serializable": "minikeras.serialization",
@@ -34,7 +34,8 @@ def __getattr__(name: str) -> Any:
         from minikeras.registry import suggest
 
         raise AttributeError(
-            f"module 'minikeras.utils' has no attribute {name!r}.{suggest(name, _NAMES)}"
+            f"module 'minikeras.utils' has no attribute {name!r}."
+            f"{suggest(name, _NAMES)}"
         )
     module = importlib.import_module(_NAMES[name])
     if name == "Sequence":

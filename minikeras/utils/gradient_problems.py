@@ -18,7 +18,7 @@ from minikeras.gradients import Gradients
 
 
 class Problem:
-    """`value(arrays)` is the number sum(w * y), `gradient(arrays)` its claimed gradient.
+    """`value(arrays)` is sum(w * y), `gradient(arrays)` the claimed gradient of it.
 
     `arrays` is a dict from name to float64 array: everything with a gradient.
     """

@@ -1,15 +1,15 @@
 """A gradient checker: every `backward` beside numeric derivatives, in float64.
 
-Whoever writes a layer writes its gradient, and can be wrong in it. This compares it with
-what the forward pass does when one number is moved a little:
+Whoever writes a layer writes its gradient, and can be wrong in it. This compares it
+with what the forward pass does when one number is moved a little:
 
     result = gradcheck(layers.Dense(3, activation="tanh"), x)
     print(result)                # one line per array: worst index, both values, verdict
     result.raise_if_failed()     # in a test
 
-The output is weighted with a **random** cotangent `w`: the derivative of `sum(w * y)` is
-what `backward(w, ...)` must return. (With all ones, errors that permute or sum to zero
-cannot be seen.) Where the two disagree, the check is repeated at a point nearby: a
+The output is weighted with a **random** cotangent `w`: the derivative of `sum(w * y)`
+is what `backward(w, ...)` must return. (With all ones, errors that permute or sum to
+zero cannot be seen.) Where the two disagree, the check is repeated at a point nearby: a
 function with a kink just there (ReLU at 0, a tie in max pooling) agrees again, a wrong
 gradient does not.
 """
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.utils.gradcheck_problems import (
+from minikeras.utils.gradient_problems import (
     FunctionProblem,
     LayerProblem,
     Problem,
