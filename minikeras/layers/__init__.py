@@ -1,1 +1,64 @@
-"""."""
+"""The layers, where `keras.layers` has them."""
+
+from minikeras.layers.activations.activation import Activation
+from minikeras.layers.activations.elu import ELU
+from minikeras.layers.activations.leaky_relu import LeakyReLU
+from minikeras.layers.activations.prelu import PReLU
+from minikeras.layers.activations.relu import ReLU
+from minikeras.layers.activations.softmax import Softmax
+from minikeras.layers.core.dense import Dense
+from minikeras.layers.core.embedding import Embedding
+from minikeras.layers.core.identity import Identity
+from minikeras.layers.core.input_layer import Input, InputLayer
+from minikeras.layers.core.masking import Masking
+from minikeras.layers.input_spec import InputSpec
+from minikeras.layers.layer import Layer
+from minikeras.layers.normalization.batch_normalization import BatchNormalization
+from minikeras.layers.normalization.layer_normalization import LayerNormalization
+from minikeras.layers.regularization.activity_regularization import (
+    ActivityRegularization,
+)
+from minikeras.layers.regularization.alpha_dropout import AlphaDropout
+from minikeras.layers.regularization.dropout import Dropout
+from minikeras.layers.regularization.gaussian_dropout import GaussianDropout
+from minikeras.layers.regularization.gaussian_noise import GaussianNoise
+from minikeras.layers.regularization.spatial_dropout import (
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
+from minikeras.layers.reshaping.flatten import Flatten
+from minikeras.layers.reshaping.permute import Permute
+from minikeras.layers.reshaping.repeat_vector import RepeatVector
+from minikeras.layers.reshaping.reshape import Reshape
+
+__all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
+    "BatchNormalization",
+    "Dense",
+    "Dropout",
+    "ELU",
+    "Embedding",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "InputSpec",
+    "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "Masking",
+    "PReLU",
+    "Permute",
+    "ReLU",
+    "RepeatVector",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+]

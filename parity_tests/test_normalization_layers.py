@@ -1,0 +1,305 @@
+"""BatchNormalization and LayerNormalization."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minikeras import layers
+from minikeras.gradients import Gradients
+from parity_tests import strategies
+from parity_tests.harness import check_layer
+from parity_tests.oracle import keras
+from parity_tests.tolerance import assert_close, assert_equal
+from parity_tests.twins import check, check_config_travels, check_same_error
+
+REGULARIZERS = st.sampled_from([None, "l1", "l2"])
+CONSTRAINTS = st.sampled_from([None, "non_neg"])
+# Differences that are not rounding: constant channels make the variance exactly 0 and
+# the gradient a difference of equal numbers; `scales` already reaches tiny variances.
+VALUES = ("ties", "zeros")
+
+
+@st.composite
+def batch_normalization_cases(draw, *, renorm=False):
+    """A config of BatchNormalization and an input; at least two positions a channel."""
+    shape = draw(strategies.shapes(2, 5, high=4))
+    shape = (shape[0] + 1, *shape[1:])
+    rank = len(shape)
+    config = {
+        "axis": draw(st.sampled_from([-1, *range(1, rank)])),
+        "momentum": draw(st.sampled_from([0.99, 0.5, 0.0])),
+        "epsilon": draw(st.sampled_from([1e-3, 1e-5, 0.1])),
+        "center": draw(st.booleans()),
+        "scale": draw(st.booleans()),
+        "gamma_regularizer": draw(REGULARIZERS),
+        "beta_regularizer": draw(REGULARIZERS),
+        "gamma_constraint": draw(CONSTRAINTS),
+        "beta_constraint": draw(CONSTRAINTS),
+    }
+    if renorm:
+        limits = {"rmin": 0.5, "rmax": 2.0, "dmax": 1.0}
+        kept = draw(st.sets(st.sampled_from(sorted(limits))))
+        config["renorm"] = True
+        config["renorm_clipping"] = {key: limits[key] for key in sorted(kept)}
+        config["renorm_momentum"] = draw(st.sampled_from([0.99, 0.3]))
+    return config, draw(strategies.values(shape, specials=VALUES))
+
+
+def positive_statistics(names, rng):
+    """Random weights; variances and standard deviations are positive."""
+    values = []
+    for path, shape in names:
+        value = rng.standard_normal(shape) * 0.5
+        spread = "variance" in path or "stddev" in path
+        values.append(np.abs(value) + 0.1 if spread else value)
+    return values
+
+
+class TestBatchNormalization:
+    @given(
+        case=batch_normalization_cases(),
+        training=st.booleans(),
+        dtype=strategies.dtypes(),
+    )
+    def test_equals_keras(self, case, training, dtype):
+        config, x = case
+        # An empty batch has no mean: Keras and minikeras give NaN, see below.
+        check(
+            "BatchNormalization",
+            config,
+            x,
+            dtype=dtype,
+            training=training,
+            empty_batch=not training,
+        )
+
+    @given(
+        case=batch_normalization_cases(renorm=True),
+        training=st.booleans(),
+        dtype=strategies.dtypes(),
+    )
+    def test_renorm_equals_keras(self, case, training, dtype):
+        config, x = case
+        # r and d count as constants, so the gradient is not that of the forward pass.
+        check(
+            "BatchNormalization",
+            config,
+            x,
+            dtype=dtype,
+            training=training,
+            weights=positive_statistics,
+            empty_batch=not training,
+            numeric=not training,
+        )
+
+    @given(
+        batch=strategies.sizes(1, 4),
+        time=strategies.sizes(1, 4),
+        channels=strategies.sizes(2, 4),
+        training=st.booleans(),
+        dtype=strategies.dtypes(),
+        data=st.data(),
+    )
+    def test_masked_equals_keras(self, batch, time, channels, training, dtype, data):
+        mask = data.draw(strategies.masks(batch, time))
+        x = data.draw(strategies.values((batch, time, channels), specials=VALUES))
+        axis = data.draw(st.sampled_from([-1, 2]))
+        check(
+            "BatchNormalization",
+            {"axis": axis},
+            x,
+            dtype=dtype,
+            training=training,
+            mask=mask,
+            empty_batch=not training,
+        )
+
+    def test_masked_steps_do_not_count(self):
+        x = np.array([[[1.0], [3.0], [1000.0]]])
+        mask = np.array([[True, True, False]])
+        layer = layers.BatchNormalization(dtype="float64", momentum=0.0, epsilon=0.0)
+        y = layer(x, training=True, mask=mask)
+        assert_close(layer.moving_mean.numpy(), np.array([2.0]), scale=1e8)
+        assert_close(y[0, :2, 0], np.array([-1.0, 1.0]), scale=1e8)
+
+    @pytest.mark.parametrize("dtype", strategies.DTYPES)
+    @pytest.mark.parametrize("axis", [-1, 1])
+    def test_moving_statistics_over_steps(self, dtype, axis):
+        config = {"axis": axis, "momentum": 0.9, "dtype": dtype}
+        ours = layers.BatchNormalization(**config)
+        theirs = keras.layers.BatchNormalization(**config)
+        rng = np.random.default_rng(0)
+        for step in range(6):
+            x = (rng.standard_normal((5, 4, 3, 4)) * 3 + step).astype(dtype)
+            ours(x, training=True), theirs(x, training=True)
+            for a, b in zip(ours.weights, theirs.weights, strict=True):
+                assert_close(a.numpy(), np.asarray(b), name=a.path, k=6 * x.size)
+        assert_close(ours(x), np.asarray(theirs(x)), k=x.size)
+
+    def test_frozen_layer_infers(self):
+        x = np.array([[1.0], [3.0]])
+        for module in (layers, keras.layers):
+            layer = module.BatchNormalization(dtype="float64", epsilon=0.0)
+            layer.build(x.shape)
+            layer.trainable = False
+            assert_equal(np.asarray(layer(x, training=True)), x)
+            assert_equal(np.asarray(layer.moving_mean), np.zeros(1))
+        assert not layers.BatchNormalization(trainable=False).couples_examples
+        assert layers.BatchNormalization().couples_examples
+
+    def test_frozen_layer_has_the_gradient_of_inference(self):
+        config = {"trainable": False}
+        x = np.random.default_rng(0).standard_normal((4, 3))
+        check("BatchNormalization", config, x, dtype="float64", training=True)
+
+    def test_by_hand(self):
+        layer = layers.BatchNormalization(dtype="float64", epsilon=0.0, momentum=0.5)
+        x = np.array([[1.0, 0.0], [3.0, 4.0], [1.0, 0.0], [3.0, 4.0]])
+        layer.build(x.shape)
+        layer.set_weights([[2.0, 3.0], [0.5, 0.0], [0.0, 0.0], [1.0, 1.0]])
+        y, residuals = layer.forward(x, training=True)
+        # means 2, 2; variances 1, 4; normalized -1, 1, -1, 1
+        assert_equal(y, np.array([[-1.5, -3], [2.5, 3], [-1.5, -3], [2.5, 3]]))
+        assert_equal(layer.moving_mean.numpy(), np.array([1.0, 1.0]))
+        assert_equal(layer.moving_variance.numpy(), np.array([1.0, 2.5]))
+        grads = Gradients()
+        dy = np.array([[1.0, 0], [0, 0], [0, 0], [0, 0]])
+        dx = layer.backward(dy, residuals, grads)
+        assert_equal(grads[layer.beta], np.array([1.0, 0.0]))
+        assert_equal(grads[layer.gamma], np.array([-1.0, 0.0]))
+        # 2 / 1 * (dy - 1/4 - n * (-1/4)), n = -1, 1, -1, 1
+        assert_equal(dx, np.array([[1.0, 0], [0, 0], [-1.0, 0], [0, 0]]))
+
+    def test_large_mean_in_float32(self):
+        """x * s + (beta - mean * s) loses digits where the mean is large: as Keras."""
+        x = np.random.default_rng(0).standard_normal((64, 3)) + 1000.0
+        check("BatchNormalization", {}, x, dtype="float32", training=True)
+
+    def test_empty_batch_in_training_is_nan(self):
+        x = np.zeros((0, 3), "float32")
+        for module in (layers, keras.layers):
+            layer = module.BatchNormalization()
+            assert np.asarray(layer(x, training=True)).shape == (0, 3)
+            assert np.isnan(np.asarray(layer.moving_mean)).all()
+
+    def test_integers(self):
+        x = np.array([[1, 2], [3, 4]])
+        ours, theirs = (
+            np.asarray(module.BatchNormalization()(x))
+            for module in (layers, keras.layers)
+        )
+        assert_close(ours, theirs)
+
+    def test_initializers(self):
+        config = {
+            "moving_mean_initializer": "ones",
+            "moving_variance_initializer": "ones",
+            "gamma_initializer": "zeros",
+            "beta_initializer": "ones",
+            "renorm": True,
+        }
+        check_config_travels("BatchNormalization", config)
+        for module in (layers, keras.layers):
+            layer = module.BatchNormalization(**config)
+            layer.build((None, 1))
+            values = [float(np.asarray(v)[0]) for v in layer.weights]
+            assert values == [0, 1, 1, 1, 1, 1, 1]
+
+    def test_refuses_synchronized(self):
+        with pytest.raises(ValueError, match="synchronized=True is only supported"):
+            layers.BatchNormalization(synchronized=True)
+
+    @pytest.mark.parametrize(
+        ("clipping", "match"),
+        [
+            ({"max": 1}, "invalid keys for `renorm_clipping`"),
+            ({"rmax": 1, "rmin": 2}, "rmax should be greater than rmin"),
+            ({"dmax": -1}, "dmax should be non-negative"),
+        ],
+    )
+    def test_refuses_clipping(self, clipping, match):
+        check_same_error(
+            lambda module: module.BatchNormalization(
+                renorm=True, renorm_clipping=clipping
+            ),
+            ValueError,
+            match,
+        )
+
+    def test_refuses_masks_of_full_rank(self):
+        def use(module):
+            layer = module.BatchNormalization()
+            layer(np.ones((2, 3, 4)), mask=np.ones((2, 3, 4), bool), training=True)
+
+        check_same_error(use, ValueError, "mask provided should be one dimension less")
+
+    def test_refuses_axes(self):
+        check_same_error(
+            lambda module: module.BatchNormalization(axis=3).compute_output_shape(
+                (2, 3)
+            ),
+            ValueError,
+            "Axis 3 is out of bounds",
+        )
+
+    def test_refuses_other_channels(self):
+        def use(module):
+            layer = module.BatchNormalization(axis=1)
+            layer(np.ones((2, 3, 4)))
+            layer(np.ones((2, 4, 4)))
+
+        check_same_error(
+            use, ValueError, "expected axis 1 of input shape to have value 3"
+        )
+
+
+@st.composite
+def layer_normalization_cases(draw):
+    """A config of LayerNormalization and an input."""
+    shape = draw(strategies.shapes(2, 4, low=2))
+    rank = len(shape)
+    several = st.lists(st.integers(1, rank - 1), unique=True, min_size=1)
+    config = {
+        "axis": draw(st.one_of(st.sampled_from([-1, *range(1, rank)]), several)),
+        "epsilon": draw(st.sampled_from([1e-3, 1e-5])),
+        "center": draw(st.booleans()),
+        "scale": draw(st.booleans()),
+        "gamma_regularizer": draw(REGULARIZERS),
+        "beta_constraint": draw(CONSTRAINTS),
+    }
+    return config, draw(strategies.values(shape, specials=VALUES))
+
+
+class TestLayerNormalization:
+    @given(case=layer_normalization_cases(), dtype=strategies.dtypes())
+    def test_equals_keras(self, case, dtype):
+        config, x = case
+        check_layer(
+            lambda: layers.LayerNormalization(**config),
+            lambda: keras.layers.LayerNormalization(**config),
+            x,
+            dtype=dtype,
+        )
+        check_config_travels("LayerNormalization", config)
+
+    def test_by_hand(self):
+        layer = layers.LayerNormalization(dtype="float64", epsilon=0.0)
+        x = np.array([[1.0, 3.0, 1.0, 3.0]])
+        layer.build(x.shape)
+        layer.set_weights([[2.0, 2.0, 2.0, 2.0], [0.5, 0.5, 0.5, 0.5]])
+        y, residuals = layer.forward(x)
+        assert_equal(y, np.array([[-1.5, 2.5, -1.5, 2.5]]))
+        grads = Gradients()
+        dx = layer.backward(np.array([[1.0, 0, 0, 0]]), residuals, grads)
+        assert_equal(grads[layer.gamma], np.array([-1.0, 0, 0, 0]))
+        assert_equal(dx, np.array([[1.0, 0.0, -1.0, 0.0]]))
+
+    def test_refuses(self):
+        check_same_error(
+            lambda module: module.LayerNormalization(axis="last"), TypeError, "'axis'"
+        )
+        with pytest.raises(ValueError, match="rms_scaling"):
+            layers.LayerNormalization(rms_scaling=True)
