@@ -2,8 +2,8 @@
 
     import minikeras as keras
 
-Names are where Keras has them. Submodules are loaded when first used, so that the import
-costs little more than NumPy's.
+Names are where Keras has them. Submodules are loaded when first used, so that importing
+costs little more than importing NumPy.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _NAMES = {
     "Initializer": "initializers",
     "Input": "layers.core.input_layer",
     "InputSpec": "layers.input_spec",
-    "KerasTensor": "symbolic",
+    "KerasTensor": "operations",
     "Layer": "layers.layer",
     "Loss": "losses",
     "Metric": "metrics",

@@ -34,8 +34,8 @@ def public(module: str, name: str | None = None) -> Callable[[T], T]:
 
 
 _MODULES = (
-    "dtype_policies operations activations initializers regularizers constraints layers "
-    "models losses metrics optimizers callbacks random"
+    "dtype_policies operations activations initializers regularizers constraints "
+    "layers models losses metrics optimizers callbacks random"
 ).split()
 
 

@@ -29,8 +29,8 @@ from minikeras import dtype_policies, naming, tree
 from minikeras.layers.calls import CallRecord
 from minikeras.layers.input_spec import check_inputs
 from minikeras.layers.tracking import Tracked
+from minikeras.operations import KerasTensor  # with its operators
 from minikeras.symbolic import (
-    KerasTensor,
     Node,
     Operation,
     any_symbolic,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minikeras import tree
-from minikeras.graph import Graph, GraphResiduals
 from minikeras.gradients import Gradients
+from minikeras.graph import Graph, GraphResiduals
 from minikeras.layers.core.input_layer import Input, InputLayer
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
@@ -325,8 +325,8 @@ def _warn_about_names(inputs: Any) -> None:
     for key, tensor in inputs.items():
         if isinstance(tensor, KerasTensor) and key != tensor.name:
             warnings.warn(
-                "When providing `inputs` as a dict, all keys in the dict must match "
-                f"the names of the corresponding tensors. Received key '{key}' mapping to "
+                "When providing `inputs` as a dict, all keys in the dict must "
+                f"match the names of the corresponding tensors. Received key '{key}' mapping to "
                 f"value {tensor} which has name '{tensor.name}'. Change the tensor "
                 f"name to '{key}' (via `Input(..., name='{key}')`)",
                 stacklevel=4,

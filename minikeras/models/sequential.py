@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minikeras.graph import Graph
 from minikeras.gradients import Gradients
+from minikeras.graph import Graph
 from minikeras.layers.core.input_layer import InputLayer
 from minikeras.layers.layer import Layer
 from minikeras.models.functional import Functional

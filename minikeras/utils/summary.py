@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -47,24 +48,15 @@ def print_summary(
     from rich.table import Table
 
     plain = _is_plain_stack(model)
-    columns = ["Layer (type)", "Output Shape", "Param #"]
+    columns = [("Layer (type)", "left"), ("Output Shape", "left"), ("Param #", "right")]
     if not plain:
-        columns.append("Connected to")
+        columns.append(("Connected to", "left"))
     if show_trainable:
-        columns.append("Trainable")
-    widths = _column_widths(plain, show_trainable, line_length, positions)
-    table = Table(width=line_length or sum(widths), show_lines=True)
-    for i, (title, width) in enumerate(zip(columns, widths, strict=True)):
-        is_count, is_flag = title == "Param #", title == "Trainable"
-        justify = "right" if is_count else "center" if is_flag else "left"
-        # A cell's padding and border take 3 (the last column's 4) of its width.
-        inner = width - (4 if i == len(widths) - 1 else 3)
-        table.add_column(
-            title,
-            justify=justify,
-            width=inner,
-            overflow="fold" if i == 0 else "ellipsis",
-        )
+        columns.append(("Trainable", "center"))
+    length, widths = _column_widths(plain, show_trainable, line_length, positions)
+    table = Table(width=length, show_lines=True)
+    for (title, justify), width in zip(columns, widths, strict=True):
+        table.add_column(title, justify=justify, width=width)  # type: ignore[arg-type]
     for layer, depth in _select(_rows(model, expand_nested), layer_range):
         cells = [_name(layer, depth), _output_shape(layer), _parameters(layer)]
         if not plain:
@@ -74,9 +66,7 @@ def print_summary(
             cells.append(("Y" if layer.trainable else "N") if has_weights else "-")
         table.add_row(*(escape(cell) for cell in cells))
     interactive = print_fn is None and config.is_interactive_logging_enabled()
-    console = Console(
-        highlight=False, color_system=None, force_terminal=False, width=table.width
-    )
+    console = Console(highlight=False, color_system=None, force_terminal=False)
     if not interactive:
         console.begin_capture()
     console.print(f'Model: "{escape(model.name)}"', markup=False)
@@ -95,32 +85,36 @@ def print_summary(
 
 def _is_plain_stack(model: Any) -> bool:
     """Whether each layer feeds only the next: then there is nothing to connect."""
-    if type(model).__name__ == "Sequential" or not hasattr(model, "_graph"):
+    if not hasattr(model, "_graph"):
         return True
-    nodes = [n for n in model._graph.nodes if not n.is_input]
-    one_each = len(model.inputs) == 1 and len(nodes) == len(model._graph.operations) - 1
-    return one_each and all(
-        len(n.input_tensors) == 1 and n.operation._outbound_nodes[1:] == []
-        for n in nodes
+    nodes = model._graph.nodes
+    operations = [id(node.operation) for node in nodes]
+    in_a_row = all(len(node.input_tensors) <= 1 for node in nodes)
+    branches = len(model.inputs) > 1 or any(
+        sum(child in nodes for child in node.operation._outbound_nodes) > 1
+        for node in nodes
     )
+    return in_a_row and not branches and len(set(operations)) == len(operations)
 
 
 def _column_widths(
     plain: bool, show_trainable: bool, line_length: int | None, positions: Any
-) -> list[int]:
-    if plain:
-        shares = positions or [0.45, 0.80, 1.0]
-    else:
-        shares = positions or [0.3, 0.6, 0.70, 1.0]
-    if show_trainable and positions is None:
-        shares = [*[s * 0.9 for s in shares], 1.0]
-    total = line_length or 80
-    if positions and positions[-1] > 1:
-        absolute = [int(p) for p in positions]
-    else:
-        absolute = [int(total * s) for s in shares]
-    previous = [0, *absolute[:-1]]
-    return [end - start for start, end in zip(previous, absolute, strict=True)]
+) -> tuple[int, list[int]]:
+    """(line length, width of each column), by Keras's proportions."""
+    default = 88 if plain else 108
+    positions = positions or ([0.45, 0.8, 1.0] if plain else [0.3, 0.56, 0.74, 1.0])
+    if show_trainable:
+        default += 12
+        positions = [*(p * 0.9 for p in positions), 1.0]
+    length = line_length or min(default, shutil.get_terminal_size().columns - 4)
+    ends = [int(p * length) for p in positions]
+    widths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    if min(widths) < 4:
+        raise ValueError(
+            "Insufficient console width to print summary. Received: "
+            f"line_length={line_length}, positions={positions}"
+        )
+    return length, widths
 
 
 def _rows(model: Any, expand_nested: bool, depth: int = 0) -> list[tuple[Any, int]]:
@@ -157,7 +151,8 @@ def _select(rows: list[tuple[Any, int]], layer_range: Any) -> list[tuple[Any, in
 
 
 def _name(layer: Any, depth: int) -> str:
-    return f"{'└ ' * depth}{layer.name} ({type(layer).__name__})"
+    prefix = "   " * depth + "└ " if depth else ""
+    return f"{prefix}{layer.name} ({type(layer).__name__})"
 
 
 def _output_shape(layer: Any) -> str:
