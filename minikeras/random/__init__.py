@@ -23,7 +23,11 @@ from minikeras.random.distributions import (
     truncated_normal,
     uniform,
 )
-from minikeras.random.permutation import fit_batch_permutations, fit_permutation
+from minikeras.random.permutation import (
+    fit_batch_permutations,
+    fit_permutation,
+    py_dataset_order,
+)
 from minikeras.random.seed_generator import (
     SeedGenerator,
     draw_seed,
@@ -48,6 +52,7 @@ __all__ = [
     "global_seed_generator",
     "make_default_seed",
     "normal",
+    "py_dataset_order",
     "randint",
     "set_random_seed",
     "shuffle",

@@ -11,6 +11,7 @@ every epoch has its own.
 
 from __future__ import annotations
 
+import random as python_random
 import secrets
 from collections.abc import Iterable
 
@@ -51,6 +52,16 @@ def fit_batch_permutations(sizes: Iterable[int]) -> list[np.ndarray]:
         permutations.append(_fisher_yates(size, words))
         first_block += -(-draws // philox.WORDS)  # the rest of a block is not used
     return permutations
+
+
+def py_dataset_order(n: int) -> list[int]:
+    """The order of the `n` batches of a `PyDataset` for one epoch.
+
+    NB: Keras draws it from Python's `random`, so it changes with every epoch.
+    """
+    order = list(range(n))
+    python_random.shuffle(order)
+    return order
 
 
 def _data_stream(seed: int) -> philox.Stream:
