@@ -61,6 +61,20 @@ class ArrayCheck:
     kinks: int
     verdict: str
 
+    def row(self) -> tuple[str, ...]:
+        """Its line in the table."""
+        verdict = self.verdict + (f" ({self.kinks} at kinks)" if self.kinks else "")
+        return (
+            self.name,
+            str(self.shape),
+            str(self.checked),
+            "direction" if self.index is None else str(self.index),
+            f"{self.analytic:.8g}",
+            f"{self.numeric:.8g}",
+            f"{self.error:.1e}",
+            verdict,
+        )
+
 
 @dataclass(frozen=True)
 class GradcheckResult:
@@ -89,40 +103,10 @@ class GradcheckResult:
         return self
 
     def __str__(self) -> str:
-        rows = [
-            (
-                "array",
-                "shape",
-                "checked",
-                "worst at",
-                "backward",
-                "numeric",
-                "error",
-                "",
-            )
-        ]
-        for c in self.arrays:
-            where = "direction" if c.index is None else str(c.index)
-            verdict = f"{c.verdict} ({c.kinks} at kinks)" if c.kinks else c.verdict
-            rows.append(
-                (
-                    c.name,
-                    str(c.shape),
-                    str(c.checked),
-                    where,
-                    f"{c.analytic:.8g}",
-                    f"{c.numeric:.8g}",
-                    f"{c.error:.1e}",
-                    verdict,
-                )
-            )
+        header = "array|shape|checked|worst at|backward|numeric|error|verdict"
+        rows = [tuple(header.split("|")), *(check.row() for check in self.arrays)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(w) for cell, w in zip(row, widths, strict=True)
-            ).rstrip()
-            for row in rows
-        ]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         title = f"gradcheck of {self.target}, {self.method}, in float64"
         return "\n".join([title, *lines])
 
