@@ -31,15 +31,21 @@ from minikeras.layers.reshaping.flatten import Flatten
 from minikeras.layers.reshaping.permute import Permute
 from minikeras.layers.reshaping.repeat_vector import RepeatVector
 from minikeras.layers.reshaping.reshape import Reshape
+from minikeras.layers.rnn.lstm import LSTM
+from minikeras.layers.rnn.lstm_cell import LSTMCell
+from minikeras.layers.rnn.rnn import RNN
+from minikeras.layers.rnn.stacked_rnn_cells import StackedRNNCells
 
 __all__ = [
+    "ELU",
+    "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
     "AlphaDropout",
     "BatchNormalization",
     "Dense",
     "Dropout",
-    "ELU",
     "Embedding",
     "Flatten",
     "GaussianDropout",
@@ -48,6 +54,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTMCell",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -61,4 +68,5 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
 ]
