@@ -20,8 +20,8 @@ def linear(x):
 
     **Keeps** nothing.
 
-    >>> linear(np.array([-1.0, 2.0]))
-    array([-1.,  2.])
+    >>> linear([-1.0, 2.0])
+    array([-1.,  2.], dtype=float32)
     """
     return x, None
 
