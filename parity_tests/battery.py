@@ -248,6 +248,8 @@ class Contract:
         """No examples: shapes follow, gradients of weights are zero."""
         if self.call_kwargs or getattr(self.layer, "stateful", False):
             return
+        if self.training and self.layer.couples_examples:
+            return  # the mean of no examples is not a number
         inputs = runner.frozen(tree.map_structure(lambda a: a[:0], self.inputs))
         mask = None if self.mask is None else tree.map_structure(_none, self.mask)
         empty = Contract.__new__(Contract)

@@ -1,4 +1,4 @@
-"""Test configuration: how many examples are drawn, and what no test may leave behind."""
+"""Test configuration: how many examples are drawn, what no test may leave behind."""
 
 from __future__ import annotations
 

@@ -131,7 +131,9 @@ class LayerProblem(Problem):
                 found |= _leaves(self._label(name), part)
         for path, variable in self.variables.items():
             gradient = grads.get(variable)
-            found[path] = np.zeros(variable.shape) if gradient is None else gradient
+            found[path] = (
+                np.zeros(variable.shape) if gradient is None else np.asarray(gradient)
+            )
         return {k: found.get(k, np.zeros(v.shape)) for k, v in arrays.items()}
 
     @property
