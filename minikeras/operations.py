@@ -213,7 +213,8 @@ class GetItem(Unary):
     """y = x[key]; dx is dy at the places that were read."""
 
     def forward(self, x: np.ndarray, key: Any) -> tuple[np.ndarray, GetItemResiduals]:
-        """x[key]."""
+        """x[key]; a key from a file comes as a list."""
+        key = tuple(key) if isinstance(key, list) else key
         return x[key], GetItemResiduals(x.shape, key)
 
     def backward(self, dy: np.ndarray, residuals: Any, grads: Gradients) -> Any:
@@ -242,7 +243,7 @@ def _install_operators() -> None:
     KerasTensor.__neg__ = lambda self: Negative()(self)  # type: ignore[attr-defined]
     KerasTensor.__abs__ = lambda self: Absolute()(self)  # type: ignore[attr-defined]
     KerasTensor.__getitem__ = (  # type: ignore[attr-defined]
-        lambda self, key: GetItem()(self, key=_checked_key(key))
+        lambda self, key: GetItem()(self, _checked_key(key))
     )
 
 

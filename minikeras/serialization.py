@@ -116,12 +116,8 @@ def serialize_keras_object(obj: Any) -> Any:
             "class_name": "__numpy__",
             "config": {"value": obj.tolist(), "dtype": obj.dtype.name},
         }
-    if isinstance(obj, tuple):
-        items = [serialize_keras_object(item) for item in obj]
-        # NB: Keras marks tuples only among positional arguments and nested values.
-        return {"class_name": "__tuple__", "items": items}
-    if isinstance(obj, list):
-        return [serialize_keras_object(item) for item in obj]
+    if isinstance(obj, list | tuple):
+        return type(obj)([serialize_keras_object(item) for item in obj])
     if isinstance(obj, dict):
         return {key: serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, slice):
@@ -165,7 +161,10 @@ def _serialize_object(obj: Any) -> dict[str, Any]:
         "module": known[0] if known else getattr(cls, "__module__", None),
         "class_name": known[1] if known else cls.__name__,
         "config": config,
-        "registered_name": None if known else (custom or cls.__name__),
+        # NB: Keras repeats the name for classes outside its public modules.
+        "registered_name": None
+        if known and not known[0].startswith("keras.src")
+        else (custom or cls.__name__),
     }
     build_config = getattr(obj, "get_build_config", lambda: None)()
     if build_config is not None:
@@ -252,7 +251,7 @@ def _deserialize(config: Any, depth: int) -> Any:
         return config
     class_name = config.get("class_name")
     if not isinstance(class_name, str) or (
-        "config" not in config and class_name not in ("__tuple__", "__bytes__")
+        "config" not in config and class_name != "__bytes__"
     ):
         return {key: _deserialize(value, depth + 1) for key, value in config.items()}
     if class_name.startswith("__") and class_name.endswith("__"):
@@ -264,9 +263,6 @@ def _deserialize(config: Any, depth: int) -> Any:
 
 def _deserialize_builtin(class_name: str, config: dict[str, Any], depth: int) -> Any:
     inner = config.get("config", {})
-    if class_name == "__tuple__":
-        items = config.get("items", inner.get("value") if inner else None) or []
-        return tuple(_deserialize(item, depth + 1) for item in items)
     if class_name == "__bytes__":
         return config["value"].encode("utf-8")
     if class_name in ("__numpy__", "__tensor__"):
@@ -320,7 +316,8 @@ def _instantiate(class_name: str, config: dict[str, Any], depth: int) -> Any:
     cls = cls or get_registered_object(class_name)
     module = _module(config)
     if cls is None:
-        cls = registry.find(module, class_name)
+        exact = registry.find(config.get("module"), class_name)
+        cls = exact or registry.find(module, class_name)
     if cls is None and module in (None, "keras", "keras.models", "keras.layers"):
         cls = registry.find_anywhere(class_name)
     if cls is None:

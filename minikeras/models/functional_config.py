@@ -78,10 +78,8 @@ def _serialize_call(node: Node, in_model: set[int]) -> dict[str, Any]:
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
             return {k: walk(v) for k, v in value.items()}
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [walk(v) for v in value]
-        if isinstance(value, tuple):
-            return {"class_name": "__tuple__", "items": [walk(v) for v in value]}
         return serialize(value)
 
     return {"args": [walk(a) for a in node.args], "kwargs": walk(dict(node.kwargs))}
@@ -163,8 +161,6 @@ def _revive(value: Any, layers: dict[str, Operation]) -> Any:
     if value.get("class_name") == "__keras_tensor__":
         history = value["config"].get("keras_history")
         return _tensor(history, layers)
-    if value.get("class_name") == "__tuple__":
-        return tuple(_revive(v, layers) for v in value["items"])
     if "class_name" in value:
         return deserialize_keras_object(value)
     return {k: _revive(v, layers) for k, v in value.items()}

@@ -75,9 +75,9 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_saveable(value: Any) -> bool:
-    return hasattr(value, "save_own_variables") or isinstance(
-        getattr(value, "state", None), Variable
-    )
+    # NB: Keras does not save the state of seed generators: after loading, dropout
+    # draws from the beginning of its stream again.
+    return hasattr(value, "save_own_variables")
 
 
 def _is_optimizer(obj: Any) -> bool:
@@ -88,11 +88,8 @@ def collect(obj: Any) -> dict[str, np.ndarray]:
     """All arrays that a weights file holds: path -> array."""
     arrays: dict[str, np.ndarray] = {}
     for path, item in walk(obj):
-        if hasattr(item, "save_own_variables"):
-            store: dict[str, Any] = {}
-            item.save_own_variables(store)
-        else:
-            store = {"0": item.state.numpy()}
+        store: dict[str, Any] = {}
+        item.save_own_variables(store)
         base = f"{path}/vars" if path else "vars"
         for key, value in store.items():
             arrays[f"{base}/{key}"] = np.asarray(value)
@@ -140,10 +137,7 @@ def read_tree(file: Any, obj: Any, source: str, skip_mismatch: bool = False) -> 
     for problem in problems:
         warnings.warn(f"Skipped. {problem}", stacklevel=3)
     for item, store in planned:
-        if hasattr(item, "load_own_variables"):
-            item.load_own_variables(store)
-        else:
-            item.state.assign(store["0"])
+        item.load_own_variables(store)
 
 
 def _read_group(file: Any, place: str, source: str) -> dict[str, np.ndarray]:
@@ -224,6 +218,4 @@ def _own_variables(item: Any) -> list[Variable] | None:
         return [*item._trainable_variables, *item._non_trainable_variables]
     if _is_optimizer(item):
         return list(item.variables)
-    if isinstance(getattr(item, "state", None), Variable):
-        return [item.state]
     return None
