@@ -1,16 +1,15 @@
 """Data: small real sets in the package, generators, and Keras's cached files."""
 
-from minikeras.datasets import digits, generators, mnist, sunspots
+from minikeras.datasets import digits, fashion_mnist, generators, mnist, sunspots
 
-__all__ = ["digits", "generators", "mnist", "sunspots"]
+__all__ = ["digits", "fashion_mnist", "generators", "mnist", "sunspots"]
 
-# Keras downloads these; their cached files are not read yet.
+# Keras downloads these. Most of its files are pickles, which can run code when read.
 _ABSENT = (
     "boston_housing",
     "california_housing",
     "cifar10",
     "cifar100",
-    "fashion_mnist",
     "imdb",
     "reuters",
 )

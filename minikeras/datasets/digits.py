@@ -1,7 +1,7 @@
 """UCI handwritten digits: 1,797 real 8x8 images, in the package.
 
-Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine
-Learning Repository, 1998, https://doi.org/10.24432/C50P49. Licence: CC BY 4.0.
+Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI
+Machine Learning Repository, 1998, https://doi.org/10.24432/C50P49. Licence: CC BY 4.0.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Arrays = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 def load_data() -> Arrays:
     """The digits in Keras's shape.
 
-    Every fifth image is for testing. The same 13 people wrote both parts, so accuracy on
-    new writers would be lower than on this test set.
+    Every fifth image is for testing. The same 13 people wrote both parts, so accuracy
+    on new writers would be lower than on this test set.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`: images uint8 of shape (1438, 8, 8) and
