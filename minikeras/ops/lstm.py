@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minikeras.ops.rnn import column_blocks, dropped_matmul, dropped_matmul_dx
+from minikeras.ops.stable import logistic
 
 
 class LSTMGates(NamedTuple):
@@ -78,13 +78,12 @@ def lstm_gates(
         c, a, h = (np.empty_like(c_prev) for _ in range(3))
         out = LSTMBuffers(np.empty_like(z), c, a, h)
     gates, c, a, h = out
-    i, f, g, o = (gates[:, block] for block in column_blocks(z.shape[-1], 4))
-    if activations is None:  # one tanh for all: faster than four calls
-        scale, shift = _as_tanh(z.shape[-1], z.dtype.name)
-        np.multiply(z, scale, out=gates)
-        np.tanh(gates, out=gates)
-        gates *= scale
-        gates += shift
+    blocks = column_blocks(z.shape[-1], 4)
+    i, f, g, o = (gates[:, block] for block in blocks)
+    if activations is None:
+        candidate = np.tanh(z[:, blocks[2]])
+        logistic(z, out=gates)  # g for nothing: one pass is faster than two
+        g[...] = candidate
         np.multiply(f, c_prev, out=c)
         c += i * g
         np.tanh(c, out=a)
@@ -152,21 +151,6 @@ def lstm_gates_grad(
         for dk, function, kept in zip((di, df, dg, do), functions, inner, strict=False):
             dk[...] = function.backward(dk.copy(), kept)
     return dz, dc_prev
-
-
-@lru_cache(maxsize=16)
-def _as_tanh(width: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows such that `tanh(z * scale) * scale + shift` is all four gates at once.
-
-    sigmoid(z) = tanh(z / 2) / 2 + 1 / 2, which cannot overflow and is as fast as tanh.
-    """
-    scale = np.full(width, 0.5, dtype)
-    shift = np.full(width, 0.5, dtype)
-    candidate = column_blocks(width, 4)[2]
-    scale[candidate], shift[candidate] = 1, 0
-    scale.setflags(write=False)
-    shift.setflags(write=False)
-    return scale, shift
 
 
 def _activate(

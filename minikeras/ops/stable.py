@@ -46,15 +46,17 @@ def floats(x: np.ndarray) -> np.ndarray:
     return x if x.dtype.kind == "f" else x.astype(config.floatx())
 
 
-def logistic(x: np.ndarray) -> np.ndarray:
+def logistic(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """`1 / (1 + exp(-x))`, with full relative accuracy on both sides.
+
+    Written to `out`, which may be x itself, or to a new array.
 
     `exp(-x)` overflows to infinity for x below -88 (float32), and then `1 / inf` is
     the 0 that belongs there; only NumPy's warning has to be silenced. (Through tanh,
     `(1 + tanh(x / 2)) / 2`, is a third faster in float32, but rounds everything below
     6e-8 to zero.)
     """
-    y = np.negative(x, out=np.empty_like(x))
+    y = np.negative(x, out=np.empty_like(x) if out is None else out)
     with np.errstate(over="ignore"):
         np.exp(y, out=y)
     y += 1
