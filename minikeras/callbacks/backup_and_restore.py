@@ -9,6 +9,7 @@ from typing import Any
 
 from minikeras.callbacks.callback import Callback
 from minikeras.registry import public
+from minikeras.saving.atomic import atomic_path
 
 _WEIGHTS, _METADATA = "latest.weights.h5", "training_metadata.json"
 
@@ -158,12 +159,8 @@ class BackupAndRestore(Callback):
                 self._copy(name, name + ".bkp")
         self.model.save_weights(self._path("next." + _WEIGHTS), overwrite=True)
         record = {"epoch": self._current_epoch, "batch": self._last_batch_seen}
-        partial = self._path("partial." + _METADATA)
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(record, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self._path("next." + _METADATA))
+        with atomic_path(self._path("next." + _METADATA)) as path:
+            path.write_text(json.dumps(record), encoding="utf-8")
         self._commit()
 
     def _commit(self) -> None:
@@ -173,12 +170,9 @@ class BackupAndRestore(Callback):
                 os.replace(self._path("next." + name), self._path(name))
 
     def _copy(self, source: str, target: str) -> None:
-        """Copies one file over another, which stays whole until the end."""
-        if not os.path.exists(self._path(source)):
-            return
-        partial = self._path("partial." + target)
-        shutil.copyfile(self._path(source), partial)
-        os.replace(partial, self._path(target))
+        if os.path.exists(self._path(source)):
+            with atomic_path(self._path(target)) as path:
+                shutil.copyfile(self._path(source), path)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Deletes the backup.
@@ -188,8 +182,18 @@ class BackupAndRestore(Callback):
         """
         if not self.delete_checkpoint or not os.path.isdir(self.backup_dir):
             return
-        for name in (_WEIGHTS, _METADATA):
-            for path in (name, name + ".bkp", "next." + name, "partial." + name):
-                self._remove(path)
+        for name in os.listdir(self.backup_dir):
+            if _is_ours(name):
+                self._remove(name)
         if not os.listdir(self.backup_dir):
             os.rmdir(self.backup_dir)
+
+
+def _is_ours(name: str) -> bool:
+    """The pair, its `.bkp` and `next.` forms, and what a killed process left half."""
+    for own in (_WEIGHTS, _METADATA):
+        if name in (own, f"{own}.bkp", f"next.{own}"):
+            return True
+        if name.startswith((f".{own}.", f".next.{own}.")) and name.endswith(".tmp"):
+            return True
+    return False

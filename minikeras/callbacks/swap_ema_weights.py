@@ -31,13 +31,15 @@ class SwapEMAWeights(Callback):
     def _pairs(self) -> list[tuple[Any, Any]]:
         """(weight, its average) of the optimizer's variables."""
         optimizer = self.model.optimizer
-        averages = getattr(optimizer, "_model_variables_moving_average", None)
-        if averages is None:
+        if not optimizer.use_ema or not optimizer.built:
             raise ValueError(
                 "SwapEMAWeights must be used when `use_ema=True` is set on the "
-                f"optimizer. Received: use_ema={getattr(optimizer, 'use_ema', None)}"
+                "optimizer, after training has begun. Received: "
+                f"use_ema={optimizer.use_ema}, optimizer.built={optimizer.built}"
             )
-        return list(zip(optimizer._trainable_variables, averages, strict=True))
+        return list(
+            zip(optimizer._trainable_variables, optimizer._averages, strict=True)
+        )
 
     def _swap(self, ema_in_model: bool) -> None:
         if self._ema_weights_in_model == ema_in_model:

@@ -19,11 +19,13 @@ _NAMES = {
     "gradcheck": "minikeras.utils.gradient_checker",
     "is_keras_tensor": "minikeras.symbolic",
     "normalize": "minikeras.utils.numerical",
+    "pack_x_y_sample_weight": "minikeras.utils.data_tuples",
     "register_keras_serializable": "minikeras.serialization",
     "serialize_keras_object": "minikeras.serialization",
     "set_random_seed": "minikeras.random",
     "standardize_dtype": "minikeras.variables",
     "to_categorical": "minikeras.utils.numerical",
+    "unpack_x_y_sample_weight": "minikeras.utils.data_tuples",
 }
 
 __all__ = sorted(_NAMES)
