@@ -161,22 +161,24 @@ def gradcheck(
             f"Received: method={method!r}"
         )
     call_kwargs = call_kwargs or {}
+    options = (seed, max_entries, directions)
     if hasattr(target, "variables"):
         if not target.built:
             target(*inputs, **call_kwargs)
         with in_float64(target):
             problem = LayerProblem(target, inputs, call_kwargs, training, mask, seed)
-            return _check(problem, seed, max_entries, directions, "central", tolerance)
+            return _check(problem, *options, "central", tolerance)
     if not hasattr(target, "forward") or not hasattr(target, "backward"):
         raise TypeError(
             "gradcheck expects something with `forward` and `backward`: a layer, a "
             "model, a loss or a `@differentiable` function. "
             f"Received: {target!r} (of type {type(target).__name__})"
         )
-    function = FunctionProblem(target, inputs, call_kwargs, seed)
-    if method == "auto":
-        method = "complex" if _complex_works(function) else "central"
-    return _check(function, seed, max_entries, directions, method, tolerance)
+    with in_float64(target):
+        function = FunctionProblem(target, inputs, call_kwargs, seed)
+        if method == "auto":
+            method = "complex" if _complex_works(function) else "central"
+        return _check(function, *options, method, tolerance)
 
 
 def _check(
@@ -195,7 +197,7 @@ def _check(
         if not nearby:
             moved = {k: _move(a, rng) for k, a in problem.arrays.items()}
             nearby.extend([moved, problem.gradient(moved)])
-        return _agree(problem, *nearby, name, direction, "central", tolerance)[0]
+        return _agree(problem, *nearby, name, direction, method, tolerance)[0]
 
     checks = []
     for name, array in problem.arrays.items():

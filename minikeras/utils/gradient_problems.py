@@ -183,20 +183,26 @@ def _fill(name: str, structure: Any, arrays: dict[str, np.ndarray]) -> Any:
 
 
 @contextlib.contextmanager
-def in_float64(layer: Any) -> Iterator[None]:
-    """Weights and dtype policies of a layer, and of those inside, are float64."""
+def in_float64(target: Any) -> Iterator[None]:
+    """Whatever a layer, model or loss holds in float32 is float64 inside: weights, the
+    dtype policies of all layers in it, the symbolic tensors of its graphs."""
     from minikeras.dtype_policies import DTypePolicy
 
-    layers = _with_sublayers(layer)
-    policies = [one._dtype_policy for one in layers]
-    storage = [(v, v._array) for v in _stored_variables(layer)]
     restore: list[Callable[[], None]] = []
-    for one, policy in zip(layers, policies, strict=True):
-        if policy.compute_dtype == "float32":
-            object.__setattr__(one, "_dtype_policy", DTypePolicy("float64"))
-            restore.append(
-                lambda one=one, p=policy: object.__setattr__(one, "_dtype_policy", p)
-            )
+
+    def replace(thing: Any, name: str, value: Any) -> None:
+        old = getattr(thing, name)
+        restore.append(lambda: object.__setattr__(thing, name, old))
+        object.__setattr__(thing, name, value)
+
+    for one in _with_sublayers(target):
+        policy = getattr(one, "_dtype_policy", None)
+        if policy is not None and policy.compute_dtype == "float32":
+            replace(one, "_dtype_policy", DTypePolicy("float64"))
+        for tensor in _graph_tensors(one):
+            if tensor.dtype == "float32":
+                replace(tensor, "dtype", "float64")
+    storage = [(v, v._array) for v in _stored_variables(target)]
     for variable, array in storage:
         dtype = np.float64 if array.dtype == np.float32 else array.dtype
         variable._set_array(array.astype(dtype))
@@ -205,20 +211,28 @@ def in_float64(layer: Any) -> Iterator[None]:
     finally:
         for variable, array in storage:
             variable._set_array(array)
-        for undo in restore:
+        for undo in reversed(restore):
             undo()
 
 
+def _graph_tensors(layer: Any) -> list[Any]:
+    graph = getattr(layer, "_graph", None)
+    if graph is None:
+        return []
+    return [*graph.inputs, *(t for step in graph.steps for t in step.node.outputs)]
+
+
 def _with_sublayers(layer: Any) -> list[Any]:
-    found = [layer]
-    for inner in layer._sublayers():
-        found.extend(one for one in _with_sublayers(inner) if one not in found)
-    return found
+    found = {id(layer): layer}
+    sublayers = layer._sublayers() if hasattr(layer, "_sublayers") else []
+    for inner in sublayers:
+        found |= {id(one): one for one in _with_sublayers(inner)}
+    return list(found.values())
 
 
 def _stored_variables(layer: Any) -> list[Any]:
     """`layer.variables`, and the states of stateful RNNs, which no list contains."""
-    found = {id(v): v for v in layer.variables}
+    found = {id(v): v for v in getattr(layer, "variables", ())}
     for one in _with_sublayers(layer):
         for state in tree.flatten(getattr(one, "states", None)):
             if state is not None:
