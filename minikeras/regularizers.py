@@ -13,9 +13,11 @@ import numpy as np
 
 from minikeras import config, identifiers
 from minikeras.casting import cast
+from minikeras.registry import public
 from minikeras.variables import Variable
 
 
+@public("keras")
 class Regularizer:
     """Base class. Subclasses define `__call__`, `gradient` and `get_config`.
 

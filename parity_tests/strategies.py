@@ -91,6 +91,11 @@ def scales() -> st.SearchStrategy[float]:
     return st.floats(-4, 2, allow_nan=False).map(lambda e: float(f"{10**e:.3g}"))
 
 
+def numbers(low: int, high: int) -> st.SearchStrategy[float]:
+    """Thousandths: products with them are never so small that they are flushed to 0."""
+    return st.integers(low * 1000, high * 1000).map(lambda i: i / 1000)
+
+
 @st.composite
 def values(
     draw: st.DrawFn,

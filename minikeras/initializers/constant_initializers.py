@@ -28,7 +28,7 @@ class Constant(Initializer):
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
         # NB: Keras casts: in a float64 run Constant(0.1) is float32's 0.1.
         value = cast(self.value, dtype)
-        return np.multiply(value, np.ones(complete_shape(shape), value.dtype))
+        return np.array(np.broadcast_to(value, complete_shape(shape)))
 
     def get_config(self) -> dict[str, Any]:
         from minikeras.serialization import serialize_keras_object
@@ -39,7 +39,7 @@ class Constant(Initializer):
     def from_config(cls, config: dict[str, Any]) -> Constant:
         from minikeras.serialization import deserialize_keras_object
 
-        return cls(deserialize_keras_object(config["value"]))
+        return cls(deserialize_keras_object(config.get("value", 0.0)))
 
 
 class Zeros(Initializer):

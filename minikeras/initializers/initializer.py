@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from minikeras.registry import public
 from minikeras.variables import standardize_shape
 
 
+@public("keras")
 class Initializer:
     """Makes the first value of a weight: `initializer(shape, dtype=None)`.
 
