@@ -6,6 +6,8 @@ from minikeras.layers.activations.leaky_relu import LeakyReLU
 from minikeras.layers.activations.prelu import PReLU
 from minikeras.layers.activations.relu import ReLU
 from minikeras.layers.activations.softmax import Softmax
+from minikeras.layers.convolutional.conv1d import Conv1D
+from minikeras.layers.convolutional.conv2d import Conv2D
 from minikeras.layers.core.dense import Dense
 from minikeras.layers.core.embedding import Embedding
 from minikeras.layers.core.identity import Identity
@@ -15,6 +17,14 @@ from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
 from minikeras.layers.normalization.batch_normalization import BatchNormalization
 from minikeras.layers.normalization.layer_normalization import LayerNormalization
+from minikeras.layers.pooling.average_pooling1d import AveragePooling1D
+from minikeras.layers.pooling.average_pooling2d import AveragePooling2D
+from minikeras.layers.pooling.global_average_pooling1d import GlobalAveragePooling1D
+from minikeras.layers.pooling.global_average_pooling2d import GlobalAveragePooling2D
+from minikeras.layers.pooling.global_max_pooling1d import GlobalMaxPooling1D
+from minikeras.layers.pooling.global_max_pooling2d import GlobalMaxPooling2D
+from minikeras.layers.pooling.max_pooling1d import MaxPooling1D
+from minikeras.layers.pooling.max_pooling2d import MaxPooling2D
 from minikeras.layers.regularization.activity_regularization import (
     ActivityRegularization,
 )
@@ -36,6 +46,18 @@ from minikeras.layers.rnn.lstm_cell import LSTMCell
 from minikeras.layers.rnn.rnn import RNN
 from minikeras.layers.rnn.stacked_rnn_cells import StackedRNNCells
 
+# Keras's second names.
+AvgPool1D = AveragePooling1D
+AvgPool2D = AveragePooling2D
+Convolution1D = Conv1D
+Convolution2D = Conv2D
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+
 __all__ = [
     "ELU",
     "LSTM",
@@ -43,13 +65,29 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "AlphaDropout",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
     "BatchNormalization",
+    "Conv1D",
+    "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Identity",
     "Input",
     "InputLayer",
@@ -59,6 +97,10 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPooling1D",
+    "MaxPooling2D",
     "PReLU",
     "Permute",
     "ReLU",
