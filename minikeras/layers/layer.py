@@ -17,7 +17,6 @@ Writing one takes three methods:
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections.abc import Callable
@@ -25,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minikeras import dtype_policies, naming, tree
+from minikeras import dtype_policies, tree
+from minikeras.layers.building import Buildable, get_regularizer
 from minikeras.layers.calls import CallRecord
+from minikeras.layers.configured import Configured
 from minikeras.layers.input_spec import check_inputs
-from minikeras.layers.tracking import Tracked
 from minikeras.operations import KerasTensor  # with its operators
 from minikeras.symbolic import (
     Node,
@@ -37,13 +37,13 @@ from minikeras.symbolic import (
     infer_output_spec,
     is_keras_tensor,
 )
-from minikeras.variables import Variable, standardize_dtype
+from minikeras.variables import Variable
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
 
 
-class Layer(Tracked, Operation):
+class Layer(Buildable, Configured, Operation):
     """The base of all layers.
 
     Args:
@@ -78,8 +78,6 @@ class Layer(Tracked, Operation):
         if "backward" in cls.__dict__:
             takes = _accepts(cls.backward, ("need_dx",))
             cls._backward_takes_need_dx = bool(takes)
-        if "build" in cls.__dict__:
-            cls.build = _in_name_scope(cls.__dict__["build"])  # type: ignore
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
@@ -100,7 +98,7 @@ class Layer(Tracked, Operation):
         self._non_trainable_variables: list[Variable] = []
         Operation.__init__(self, name=name)
         self._dtype_policy = dtype_policies.get(dtype)
-        self.activity_regularizer = _get_regularizer(activity_regularizer)
+        self.activity_regularizer = get_regularizer(activity_regularizer)
         self._input_shape_arg = _pop_input_shape(kwargs)
         if kwargs:
             raise ValueError(
@@ -123,130 +121,8 @@ class Layer(Tracked, Operation):
         self._call_losses: list[Any] = []
         self._supports_masking = _overrides(self, "compute_mask")
 
-    # --- Building -------------------------------------------------------------------
-
-    @property
-    def built(self) -> bool:
-        """Whether the weights exist. A layer without any is built at once."""
-        if not self._built and type(self).build is Layer.build:
-            return not self._sublayers() and not _overrides(self, "call")
-        return self._built
-
-    @built.setter
-    def built(self, value: bool) -> None:
-        self._built = bool(value)
-
-    def build(self, input_shape: Any) -> None:
-        """Makes the weights. Subclasses with weights override this.
-
-        Args:
-            input_shape: shape of the first input, the batch axis included (None).
-        """
-        self._built = True
-
-    def add_weight(
-        self,
-        shape: Any = None,
-        initializer: Any = None,
-        dtype: Any = None,
-        trainable: bool = True,
-        autocast: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        aggregation: str = "none",
-        overwrite_with_gradient: bool = False,
-        name: str | None = None,
-    ) -> Variable:
-        """Makes a variable that belongs to this layer.
-
-        Args:
-            shape: tuple of ints; `()` by default.
-            initializer: name or object; `"glorot_uniform"` by default for floats,
-                `"zeros"` for others.
-            dtype: the layer's variable dtype by default.
-            trainable: whether it is trained.
-            autocast, aggregation: accepted as in Keras, see `Variable`.
-            regularizer: penalty on its value, added to the loss.
-            constraint: projection applied after each update.
-            overwrite_with_gradient: False only (Keras uses True for float8 training).
-            name: its name, the last part of its path.
-        """
-        if isinstance(shape, str):
-            raise ValueError(
-                "`name` must be passed as a keyword argument. Received: "
-                f"add_weight('{shape}', ...). Use: add_weight(shape=..., "
-                f"name='{shape}')."
-            )
-        if overwrite_with_gradient:
-            raise ValueError(
-                "`overwrite_with_gradient=True` is not implemented in minikeras."
-            )
-        if "_trainable_variables" not in self.__dict__:
-            self._track_variable(None)  # type: ignore[arg-type] # raises
-        if self._built and not self._building:
-            raise ValueError(
-                "You cannot add new elements of state (variables or sub-layers) to a "
-                "layer that is already built. All state must be created in the "
-                f"`__init__()` method or in the `build()` method. Layer: '{self.name}'"
-            )
-        shape = () if shape is None else shape
-        shape = (shape,) if isinstance(shape, int) else shape
-        dtype = standardize_dtype(dtype or self.variable_dtype)
-        if initializer is None:
-            initializer = "glorot_uniform" if "float" in dtype else "zeros"
-        regularizer = _get_regularizer(regularizer)
-        constraint = _get_constraint(constraint)
-        with naming.name_scope(self.name, caller=self):
-            variable = Variable(
-                _get_initializer(initializer),
-                shape=shape,
-                dtype=dtype,
-                trainable=trainable,
-                autocast=autocast,
-                aggregation=aggregation,
-                name=name,
-            )
-        variable.regularizer = regularizer
-        variable.constraint = constraint
-        self._track_variable(variable)
-        return variable
-
-    add_variable = add_weight
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        """The shapes `build` was called with: enough to make the weights again."""
-        if self._build_shapes is None:
-            return None
-        if len(self._build_shapes) == 1:
-            return {"input_shape": next(iter(self._build_shapes.values()))}
-        return {"shapes_dict": self._build_shapes}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Builds from what `get_build_config` returned."""
-        if config and "input_shape" in config:
-            self.build(_tuples(config["input_shape"]))
-        elif config and "shapes_dict" in config:
-            self.build(**{k: _tuples(v) for k, v in config["shapes_dict"].items()})
-
-    def _open_name_scope(self) -> Any:
-        if self._parent_path is None:
-            self._parent_path = naming.current_path()
-        return naming.name_scope(self.name, caller=self)
-
-    def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
-        if self._built:
-            return
-        with self._open_name_scope():
-            if type(self).build is Layer.build:
-                if not self._sublayers():
-                    self._built = True
-                return  # sublayers build themselves as they are called
-            parameters = list(inspect.signature(self.build).parameters)
-            call = CallRecord.bind(self, args, kwargs)
-            if len(parameters) == 1:
-                self.build(call.first_shape)
-            else:
-                self.build(**call.shapes_for(parameters))
+    def _is_made_of_layers(self) -> bool:
+        return _overrides(self, "call")
 
     # --- The maths: forward and backward ----------------------------------------------
 
@@ -442,108 +318,6 @@ class Layer(Tracked, Operation):
                 found.setdefault(id(inner), inner)
         return list(found.values())
 
-    # --- Dtypes and configuration -----------------------------------------------------
-
-    @property
-    def path(self) -> str | None:
-        """Its place, such as `"sequential/dense"`; None before it is built."""
-        return self._path
-
-    @property
-    def dtype_policy(self) -> dtype_policies.DTypePolicy:
-        """Settable before the layer is built."""
-        return self._dtype_policy
-
-    @dtype_policy.setter
-    def dtype_policy(self, value: Any) -> None:
-        self._dtype_policy = dtype_policies.get(value)
-
-    @property
-    def dtype(self) -> str:
-        """Same as `variable_dtype`."""
-        return self._dtype_policy.variable_dtype
-
-    @property
-    def variable_dtype(self) -> str:
-        """The dtype of the weights."""
-        return self._dtype_policy.variable_dtype
-
-    @property
-    def compute_dtype(self) -> str:
-        """The dtype of outputs."""
-        return self._dtype_policy.compute_dtype
-
-    @property
-    def input_dtype(self) -> str:
-        """The dtype float inputs are cast to."""
-        return self._dtype_policy.compute_dtype
-
-    @property
-    def quantization_mode(self) -> None:
-        """Always None: quantization is not implemented."""
-        return None
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as plain values, in Keras's form."""
-        config: dict[str, Any] = {
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": dtype_policies.serialize(self._dtype_policy),
-        }
-        if self.activity_regularizer is not None:
-            from minikeras import regularizers
-
-            config["activity_regularizer"] = regularizers.serialize(
-                self.activity_regularizer
-            )
-        if not _overrides(self, "get_config"):
-            config.update(_own_arguments(self))
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """A new layer, with new weights, from what `get_config` returned."""
-        config = dict(config)
-        if isinstance(config.get("dtype"), dict):
-            config["dtype"] = dtype_policies.deserialize(config["dtype"]).name
-        try:
-            return cls(**config)
-        except Exception as error:
-            raise TypeError(
-                f"Error when deserializing class '{cls.__name__}' using "
-                f"config={config}.\n\nException encountered: {error}"
-            ) from error
-
-    def save_own_variables(self, store: Any) -> None:
-        """Writes this layer's own variables to `store["0"]`, `store["1"]`, ..."""
-        own = [*self._trainable_variables, *self._non_trainable_variables]
-        for i, variable in enumerate(own):
-            store[f"{i}"] = variable.numpy()
-
-    def load_own_variables(self, store: Any) -> None:
-        """Reads them back, all or nothing."""
-        own = [*self._trainable_variables, *self._non_trainable_variables]
-        if len(store) != len(own):
-            hint = (
-                f"Layer '{self.name}' was never built and thus it doesn't have any "
-                "variables."
-                if not own and not self.built
-                else f"Layer '{self.name}' expected {len(own)} variables."
-            )
-            raise ValueError(
-                f"{hint} Received {len(store)} variables: {sorted(store)}. The file "
-                "was probably made with another architecture."
-            )
-        arrays = [np.asarray(store[f"{i}"]) for i in range(len(own))]
-        for variable, array in zip(own, arrays, strict=True):
-            if variable.shape != array.shape:
-                raise ValueError(
-                    f"Layer '{self.name}': variable '{variable.path}' has shape "
-                    f"{variable.shape}. Received: shape {array.shape}"
-                )
-        for variable, array in zip(own, arrays, strict=True):
-            variable.assign(array)
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
@@ -574,51 +348,6 @@ def _overrides(layer: Layer, method: str) -> bool:
     return getattr(type(layer), method) is not getattr(Layer, method)
 
 
-def _in_name_scope(build: Callable[..., None]) -> Callable[..., None]:
-    """`build`, inside the layer's name scope; afterwards the layer counts as built."""
-
-    @functools.wraps(build)
-    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        if self._building:  # super().build(...) from inside a build
-            return build(self, *args, **kwargs)
-        self._building = True
-        try:
-            with self._open_name_scope():
-                self._path = naming.current_path()
-                build(self, *args, **kwargs)
-        finally:
-            self._building = False
-        bound = inspect.signature(build).bind(self, *args, **kwargs).arguments
-        self._build_shapes = dict(list(bound.items())[1:])
-        self._built = True
-
-    return wrapper
-
-
-def _get_regularizer(identifier: Any) -> Any:
-    if identifier is None:
-        return None
-    from minikeras import regularizers
-
-    return regularizers.get(identifier)
-
-
-def _get_constraint(identifier: Any) -> Any:
-    if identifier is None:
-        return None
-    from minikeras import constraints
-
-    return constraints.get(identifier)
-
-
-def _get_initializer(identifier: Any) -> Any:
-    if callable(identifier) and not isinstance(identifier, type):
-        return identifier
-    from minikeras import initializers
-
-    return initializers.get(identifier)
-
-
 def _pop_input_shape(kwargs: dict[str, Any]) -> Any:
     if kwargs.get("input_dim") is not None:
         shape = (kwargs.pop("input_dim"),)
@@ -633,40 +362,3 @@ def _pop_input_shape(kwargs: dict[str, Any]) -> Any:
             stacklevel=4,
         )
     return shape
-
-
-def _tuples(shape: Any) -> Any:
-    """JSON has no tuples: lists of sizes become shapes again."""
-    if isinstance(shape, dict):
-        return {k: _tuples(v) for k, v in shape.items()}
-    if isinstance(shape, list | tuple):
-        if any(isinstance(item, list | tuple | dict) for item in shape):
-            return [_tuples(item) for item in shape]
-        return tuple(shape)
-    return shape
-
-
-def _own_arguments(layer: Layer) -> dict[str, Any]:
-    """The constructor arguments of a subclass that wrote no `get_config`."""
-    args, kwargs = layer._init_arguments  # type: ignore[attr-defined]
-    if type(layer).__init__ is Layer.__init__:
-        return {}
-    signature = inspect.signature(type(layer).__init__)
-    bound = signature.bind(layer, *args, **kwargs)
-    bound.apply_defaults()
-    found: dict[str, Any] = {}
-    for name, parameter in list(signature.parameters.items())[1:]:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        found[name] = bound.arguments[name]
-    plain = (str, int, float, bool, type(None), list, tuple, dict)
-    unknown = [name for name, value in found.items() if not isinstance(value, plain)]
-    if unknown:
-        raise NotImplementedError(
-            f"Object {type(layer).__name__} was created by passing non-serializable "
-            f"argument values in `__init__()` ({unknown}), and therefore the object "
-            "must override `get_config()` in order to be serializable."
-        )
-    for reserved in ("name", "trainable", "dtype"):
-        found.pop(reserved, None)
-    return found
