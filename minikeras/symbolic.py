@@ -230,6 +230,9 @@ class Operation:
             return outputs
         return self.forward(*args, **kwargs)[0]
 
+    def __repr__(self) -> str:
+        return f"<Operation name={self.name}>"
+
     @property
     def input(self) -> Any:
         """The symbolic input(s) of the first call."""
