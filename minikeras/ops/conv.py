@@ -40,15 +40,19 @@ Reference: Dumoulin and Visin, "A guide to convolution arithmetic for deep learn
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from minikeras.ops.scratch import scratch
 from minikeras.ops.windows import (
     Geometry,
     at_tap,
     geometry,
     pad,
+    padded_shape,
     unpad,
     windows,
 )
@@ -73,12 +77,11 @@ def conv(x: np.ndarray, kernel: np.ndarray, g: Geometry) -> np.ndarray:
     >>> conv(x, kernel, conv_geometry(x, kernel)).ravel()  # 0 + 10*1, 1 + 10*2, ...
     array([10., 21., 32.])
     """
-    xp = pad(x, g.pads)
     filters = kernel.shape[-1]
-    y = np.empty((len(x) * int(np.prod(g.out)), filters), dtype=x.dtype)
+    y = np.empty((len(x) * math.prod(g.out), filters), dtype=x.dtype)
     for channels, outputs in group_slices(x.shape[-1], kernel):
         matrix = as_matrix(kernel[..., outputs])  # (taps*Cg, Og)
-        for rows, columns in column_pieces(xp[..., channels], g):
+        for rows, columns in column_pieces(x[..., channels], g):
             np.matmul(columns, matrix, out=y[rows, outputs])
     return y.reshape(len(x), *g.out, filters)
 
@@ -87,13 +90,12 @@ def conv_grad_kernel(
     dy: np.ndarray, x: np.ndarray, kernel: np.ndarray, g: Geometry
 ) -> np.ndarray:
     """The gradient of `conv` with respect to the kernel: `columns.T @ dy`."""
-    xp = pad(x, g.pads)
     dy_rows = dy.reshape(-1, dy.shape[-1])  # (N, *out, O) -> (N*out, O)
     dkernel = np.empty_like(kernel)
     for channels, outputs in group_slices(x.shape[-1], kernel):
         part = kernel[..., outputs]
         total = np.zeros(as_matrix(part).shape, dtype=kernel.dtype)
-        for rows, columns in column_pieces(xp[..., channels], g):
+        for rows, columns in column_pieces(x[..., channels], g):
             total += columns.T @ dy_rows[rows, outputs]  # y = columns @ kernel
         dkernel[..., outputs] = total.reshape(part.shape)
     return dkernel
@@ -134,19 +136,20 @@ def scatter_grad(
     dy: np.ndarray, kernel: np.ndarray, g: Geometry, x_shape: tuple[int, ...]
 ) -> np.ndarray:
     """dx by adding, for each tap, dy @ kernel[tap].T where that tap looked."""
-    lengths = [b + n + a for n, (b, a) in zip(x_shape[1:-1], g.pads, strict=True)]
-    dxp = np.zeros((len(dy), *lengths, x_shape[-1]), dtype=dy.dtype)
-    row_bytes = dy[:1].nbytes + dxp[:1].nbytes
-    step = max(1, PIECE_BYTES // max(row_bytes, 1))
+    dxp = np.zeros(padded_shape(x_shape, g.pads), dtype=dy.dtype)
+    example_bytes = max(1, dy[:1].nbytes + dxp[:1].nbytes)
+    step = max(1, PIECE_BYTES // example_bytes)
     for channels, outputs in group_slices(x_shape[-1], kernel):
+        part = kernel[..., outputs]  # (*size, Cg, Og)
         for n in range(0, len(dy), step):
             dy_piece = dy[n : n + step, ..., outputs]  # (n, *out, Og)
             dx_piece = dxp[n : n + step, ..., channels]  # (n, *padded, Cg)
-            dy_rows = dy_piece.reshape(-1, dy_piece.shape[-1])
+            dy_rows = dy_piece.reshape(-1, dy_piece.shape[-1])  # (n*out, Og)
+            found = scratch("taps", (len(dy_rows), part.shape[-2]), dy.dtype)
             for tap in g.taps():
-                seen = at_tap(dx_piece, tap, g)  # y += at_tap(x) @ kernel[tap]
-                dx_rows = dy_rows @ kernel[tap][:, outputs].T  # (n*out, Cg)
-                seen += dx_rows.reshape(seen.shape)
+                seen = at_tap(dx_piece, tap, g)  # (n, *out, Cg)
+                np.matmul(dy_rows, part[tap].T, out=found)
+                seen += found.reshape(seen.shape)  # y += at_tap(x) @ kernel[tap]
     return unpad(dxp, g.pads)
 
 
@@ -166,9 +169,9 @@ def correlation_is_cheaper(
         return True  # dy @ kernel.T, nothing is copied
     *_, channels, filters = kernel.shape
     filters //= x_shape[-1] // channels
-    correlate = np.prod(x_shape[1:-1]) * filters * (channels + 15)
-    scatter = np.prod(g.out) * channels * (filters + 42)
-    return bool(correlate < scatter)
+    correlate = math.prod(x_shape[1:-1]) * filters * (channels + 15)
+    scatter = math.prod(g.out) * channels * (filters + 42)
+    return correlate < scatter
 
 
 def conv_geometry(
@@ -202,33 +205,52 @@ def as_matrix(kernel: np.ndarray) -> np.ndarray:
     return kernel.reshape(-1, kernel.shape[-1])
 
 
-def column_pieces(xp: np.ndarray, g: Geometry) -> Iterator[tuple[slice, np.ndarray]]:
-    """The columns of a padded input, in pieces: (which rows of y, columns).
+def column_pieces(x: np.ndarray, g: Geometry) -> Iterator[tuple[slice, np.ndarray]]:
+    """The columns of an input, in pieces: (which rows of y, columns).
 
     A piece is a few examples, or a few output rows of one example, so that its columns
-    stay in the cache between being written and being multiplied.
+    stay in the cache between being written and being multiplied. Each piece overwrites
+    the one before.
 
-    The copy follows whichever runs of consecutive elements are longer: along a window
-    (its last axis with the channels: size * C), or, for few channels, along a row of
-    outputs. In the second case the piece is the transpose of a contiguous matrix, which
-    suits BLAS as well. A kernel of size 1 needs no copy at all.
+    The copy goes in runs along a window (its last axis with the channels: size * C
+    consecutive elements), or, for one to three channels, along a row of outputs. In the
+    second case the piece is the transpose of a contiguous matrix, which suits BLAS as
+    well. A kernel of size 1 needs no copy at all.
     """
-    view = windows(xp, g)  # (N, *out, *size, C)
-    batch, first, *_ = view.shape
-    rank, width = len(g.size), int(np.prod(view.shape[1 + len(g.size) :]))
-    line = int(np.prod(g.out[1:]))  # outputs per step along the first output axis
-    along_outputs = g.size[-1] * xp.shape[-1] < g.out[-1] and width > xp.shape[-1]
-    lines = max(1, PIECE_BYTES // max(1, line * width * xp.itemsize))
-    examples = max(1, lines // max(1, first))
+    first, *others = g.out
+    line = math.prod(others)  # outputs per step along the first output axis
+    width = math.prod(g.size) * x.shape[-1]  # taps * C
+    room = PIECE_BYTES // max(1, line * width * x.itemsize)  # lines that fit
+    examples = even_step(len(x), room // max(1, first))
+    lines = even_step(first, room)
     row = 0
-    for n in range(0, batch, examples):
-        for p in range(0, first, max(1, min(lines, first))):
-            piece = view[n : n + examples, p : p + lines]
-            rows = piece.shape[0] * piece.shape[1] * line
-            if along_outputs:
-                axes = (*range(1 + rank, 2 + 2 * rank), *range(1 + rank))
-                columns = piece.transpose(axes).reshape(width, rows).T
-            else:
-                columns = piece.reshape(rows, width)
-            yield slice(row, row + rows), columns
-            row += rows
+    for n in range(0, len(x), examples):
+        xp = pad(x[n : n + examples], g.pads, empty=functools.partial(scratch, "pad"))
+        view = windows(xp, g)  # (n, *out, *size, C)
+        for p in range(0, first, lines):
+            columns = unfold(view[:, p : p + lines], len(g.size), width)
+            yield slice(row, row + len(columns)), columns
+            row += len(columns)
+
+
+def even_step(total: int, room: int) -> int:
+    """The step that cuts `total` into the fewest pieces of `room`, of even size."""
+    pieces = -(-total // max(1, room))
+    return max(1, -(-total // max(1, pieces)))
+
+
+def unfold(view: np.ndarray, rank: int, width: int) -> np.ndarray:
+    """(n, *out, *size, C) -> (n*out, taps*C), as a copy unless the size is 1."""
+    channels, taps, outputs = view.shape[-1], view.shape[-2], view.shape[rank]
+    if width == channels:
+        return view.reshape(-1, width)
+    if channels <= 3 and taps * channels < outputs:
+        # (*size, C, n, *out): the matrix (taps*C, n*out), seen from the side.
+        axes = (*range(1 + rank, 2 + 2 * rank), *range(1 + rank))
+        view = view.transpose(axes)
+        columns = scratch("columns", view.shape, view.dtype)
+        np.copyto(columns, view)
+        return columns.reshape(width, -1).T
+    columns = scratch("columns", view.shape, view.dtype)
+    np.copyto(columns, view)
+    return columns.reshape(-1, width)

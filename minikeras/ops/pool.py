@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minikeras.ops.windows import Geometry, at_tap, pad, unpad
+from minikeras.ops.windows import Geometry, at_tap, pad, padded_shape, unpad
 
 
 def max_pool(x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def max_pool_grad(
     The selection multiplies the *bits* of dy by 0 or 1: an infinite or NaN dy is then
     passed to the winner and to nobody else, which `dy * (winner == tap)` would not do.
     """
-    dxp = zeros_padded(dy, g, x_shape)
+    dxp = np.zeros(padded_shape(x_shape, g.pads), dy.dtype)
     bits = dy.view(f"i{dy.itemsize}")
     for number, tap in enumerate(g.taps()):
         selected = np.multiply(bits, winner == number).view(dy.dtype)
@@ -86,7 +86,7 @@ def average_pool_grad(
 ) -> np.ndarray:
     """dx of `average_pool`: each window shares its dy out evenly."""
     share = dy / window_counts(x_shape[1:-1], g, dy.dtype)
-    dxp = zeros_padded(dy, g, x_shape)
+    dxp = np.zeros(padded_shape(x_shape, g.pads), dy.dtype)
     for tap in g.taps():
         target = at_tap(dxp, tap, g)
         if g.overlaps:
@@ -166,12 +166,6 @@ def element_count(
 def lowest(dtype: np.dtype) -> float | int:
     """What loses every comparison: -inf, or the least integer."""
     return np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else -np.inf
-
-
-def zeros_padded(dy: np.ndarray, g: Geometry, x_shape: tuple[int, ...]) -> np.ndarray:
-    """Zeros in the shape of the padded input."""
-    lengths = [b + n + a for n, (b, a) in zip(x_shape[1:-1], g.pads, strict=True)]
-    return np.zeros((x_shape[0], *lengths, x_shape[-1]), dtype=dy.dtype)
 
 
 def inside(spatial: tuple[int, ...], g: Geometry, axis: int) -> np.ndarray:

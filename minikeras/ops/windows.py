@@ -7,7 +7,7 @@ spatial axes, in the layout (batch, *spatial, channels).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,17 +119,36 @@ def geometry(
     return Geometry(tuple(size), tuple(strides), tuple(dilation), pads, out)
 
 
-def pad(x: np.ndarray, pads: tuple[tuple[int, int], ...], value: Any = 0) -> np.ndarray:
+def pad(
+    x: np.ndarray,
+    pads: tuple[tuple[int, int], ...],
+    value: Any = 0,
+    empty: Callable[[tuple[int, ...], Any], np.ndarray] = np.empty,
+) -> np.ndarray:
     """`x` with `value` around its spatial axes; `x` itself if there is nothing to add.
 
     `np.pad` does the same at ten times the overhead.
+
+    Args:
+        x: (batch, *spatial, channels).
+        pads: (before, after) for each spatial axis.
+        value: what to put there.
+        empty: makes the array to fill.
     """
     if not any(map(any, pads)):
         return x
-    lengths = [b + n + a for n, (b, a) in zip(x.shape[1:-1], pads, strict=True)]
-    padded = np.full((len(x), *lengths, x.shape[-1]), value, dtype=x.dtype)
+    padded = empty(padded_shape(x.shape, pads), x.dtype)
+    padded[...] = value
     unpad(padded, pads)[...] = x
     return padded
+
+
+def padded_shape(
+    shape: tuple[int, ...], pads: tuple[tuple[int, int], ...]
+) -> tuple[int, ...]:
+    """The shape of `pad(x, pads)` for an x of this shape."""
+    lengths = (b + n + a for n, (b, a) in zip(shape[1:-1], pads, strict=True))
+    return (shape[0], *lengths, shape[-1])
 
 
 def unpad(xp: np.ndarray, pads: tuple[tuple[int, int], ...]) -> np.ndarray:
