@@ -62,6 +62,8 @@ class Tracked:
             (own if variable.trainable else self._non_trainable_variables).append(
                 variable
             )
+        if not self.__dict__.get("_trainable", True):  # made in a frozen layer
+            variable.trainable = False
 
     def _owned(self) -> Iterator[Any]:
         for key, value in vars(self).items():

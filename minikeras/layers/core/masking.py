@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minikeras.casting import cast
 from minikeras.layers.layer import Layer
 from minikeras.registry import public
 
@@ -73,7 +74,9 @@ class Masking(Layer):
         return np.where(residuals.valid, dy, dy.dtype.type(0))
 
     def _valid(self, x: np.ndarray) -> np.ndarray:
-        return np.any(np.not_equal(x, self.mask_value), axis=-1)
+        # NB: Keras rounds a Python float to float32 first, also for float64 inputs.
+        value = cast(self.mask_value, x.dtype if x.dtype.kind == "f" else "float32")
+        return np.any(np.not_equal(x, value), axis=-1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> np.ndarray:
         """True where a step is not padding. NB: Keras ignores a mask that came in."""
