@@ -82,7 +82,7 @@ def test_names_are_those_of_keras():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=label)
-@given(recipe=strategies.values(strategies.shapes()))
+@given(recipe=strategies.values(strategies.shapes(low=2)))
 def test_elementwise_equal_keras(case, dtype, recipe):
     name, parameters = case
     x = prepared(name, recipe("float64"))
