@@ -30,11 +30,14 @@ W0, W1 = 0x9E3779B9, 0xBB67AE85  # key increments: golden ratio, sqrt(3) - 1
 ROUNDS = 10
 MASK = 0xFFFFFFFF
 WORDS = 4  # 32-bit words in a block
-# Blocks per pass: the arrays of a pass then fit in a core's second-level cache.
+# Blocks per pass. Its arrays then fit in a core's second-level cache, and are small
+# enough for malloc to reuse them without asking the system for pages.
 CHUNK = 8192
 
-_SHIFT = np.uint64(32)
-_HIGH = np.uint64(MASK << 32)
+# The same numbers as arrays of rank 0, which ufuncs take without a conversion.
+_M0, _M1, _SHIFT, _LOW, _HIGH = (
+    np.array(number, np.uint64) for number in (M0, M1, 32, MASK, MASK << 32)
+)
 
 
 class Stream(NamedTuple):
@@ -79,13 +82,13 @@ def blocks(
     """
     if out is None:
         out = np.empty((index.size, 2), np.uint64)
-    c0, c1, c2, c3, p0, p1 = np.empty((6, index.size), np.uint64)
-    np.bitwise_and(index, np.uint64(MASK), out=c0)
+    c0, c1, c2, c3, p0, p1 = (np.empty(index.size, np.uint64) for _ in range(6))
+    np.bitwise_and(index, _LOW, out=c0)
     np.bitwise_and(index, _HIGH, out=c1)
     c2[:], c3[:] = stream.word2, stream.word3 << 32
     for k0, k1 in _round_keys(stream):
-        np.multiply(c0, np.uint64(M0), out=p0)
-        np.multiply(c2, np.uint64(M1), out=p1)
+        np.multiply(c0, _M0, out=p0)
+        np.multiply(c2, _M1, out=p1)
         # c0 = high(p1) ^ c1 ^ k0
         np.bitwise_xor(c1, k0, out=c1)
         np.bitwise_xor(c1, p1, out=c1)
@@ -101,22 +104,24 @@ def blocks(
     return out
 
 
-def _round_keys(stream: Stream) -> Iterator[tuple[np.uint64, np.uint64]]:
+def _round_keys(stream: Stream) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The two key words of each round, in the high half of a lane."""
     k0, k1 = stream.key0, stream.key1
     for _ in range(ROUNDS):
-        yield np.uint64(k0 << 32), np.uint64(k1 << 32)
+        yield np.array(k0 << 32, np.uint64), np.array(k1 << 32, np.uint64)
         k0, k1 = (k0 + W0) & MASK, (k1 + W1) & MASK
 
 
-def chunks(first: int, count: int) -> Iterator[tuple[slice, np.ndarray]]:
+def chunks(
+    first: int, count: int, size: int = CHUNK
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Cuts the blocks first..first+count into pieces that fit the cache.
 
     Yields:
         (place, index): the slice of the output that a piece fills, its block numbers.
     """
-    for start in range(0, count, CHUNK):
-        stop = min(start + CHUNK, count)
+    for start in range(0, count, size):
+        stop = min(start + size, count)
         index = np.arange(first + start, first + stop, dtype=np.uint64)
         yield slice(start, stop), index
 

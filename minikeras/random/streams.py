@@ -32,6 +32,8 @@ _DIGITS = {4: 23, 8: 52}
 _SMALLEST = 1e-7  # TensorFlow's floor for the uniform number under the logarithm
 # A group of the truncated normal takes its numbers from blocks of its own, so many.
 _TRUNCATED_BLOCKS = {4: 256, 8: 128}
+# Normals take more and wider arrays at a time than uniforms.
+_NORMAL_CHUNK = 4096
 
 
 def uniform(seed: Seed, count: int, dtype: Any, offset: int = 0) -> np.ndarray:
@@ -80,7 +82,7 @@ def normal(seed: Seed, count: int, dtype: Any, offset: int = 0) -> np.ndarray:
     array([-0.67417276, -0.35869256, -1.8795817 ], dtype=float32)
     """
     dtype = _float_dtype(dtype)
-    return _fill(seed, count, dtype, offset, _bits_to_normal)
+    return _fill(seed, count, dtype, offset, _bits_to_normal, _NORMAL_CHUNK)
 
 
 def truncated_normal(seed: Seed, count: int, dtype: Any, offset: int = 0) -> np.ndarray:
@@ -147,13 +149,14 @@ def _fill(
     dtype: np.dtype,
     offset: int,
     convert: Callable[[np.ndarray, np.dtype], Any],
+    chunk: int = philox.CHUNK,
 ) -> np.ndarray:
     """Blocks of random bits, turned into numbers in place, a cache-full at a time."""
     per_block = 16 // dtype.itemsize
     first, skip, number = _span(offset, count, per_block)
     stream = philox.stateless_stream(seed)
     out = np.empty((number, 2), np.uint64)
-    for place, index in philox.chunks(first, number):
+    for place, index in philox.chunks(first, number, chunk):
         bits = philox.blocks(index, stream, out[place])
         convert(bits, dtype)
     return out.view(dtype).reshape(-1)[skip : skip + count]
@@ -210,8 +213,8 @@ def _normals_of_blocks(
 ) -> np.ndarray:
     """The normals (n, per block) of the blocks with these numbers."""
     out = np.empty((block.size, 2), np.uint64)
-    for start in range(0, block.size, philox.CHUNK):
-        place = slice(start, start + philox.CHUNK)
+    for start in range(0, block.size, _NORMAL_CHUNK):
+        place = slice(start, start + _NORMAL_CHUNK)
         _bits_to_normal(philox.blocks(block[place], stream, out[place]), dtype)
     return out.view(dtype)
 
