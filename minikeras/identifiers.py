@@ -17,9 +17,9 @@ Table = dict[str, type]
 def table(module: str, *classes: type, **aliases: type) -> Table:
     """Names to classes; all of them go into the registry under Keras's `module`.
 
-    >>> class L2: pass
-    >>> sorted(table("doctest.regularizers", L2, ridge=L2))
-    ['L2', 'l2', 'ridge']
+    >>> class OldRidge: pass
+    >>> sorted(table("doctest", OldRidge, ridge=OldRidge))
+    ['OldRidge', 'old_ridge', 'ridge']
     """
     names: Table = {}
     for cls in classes:
