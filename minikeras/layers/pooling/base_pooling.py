@@ -94,6 +94,7 @@ class BasePooling(Layer):
             self.pool_size,
             self.strides,
             self.padding,
+            (1,) * len(self.pool_size),  # a pool is not dilated
             caller=f"layer '{self.name}'",
         )
         if self.pool_mode == "max":
