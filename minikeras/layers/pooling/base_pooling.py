@@ -94,7 +94,6 @@ class BasePooling(Layer):
             self.pool_size,
             self.strides,
             self.padding,
-            (1,) * len(self.pool_size),  # a pool is not dilated
             caller=f"layer '{self.name}'",
         )
         if self.pool_mode == "max":
@@ -126,6 +125,7 @@ class BasePooling(Layer):
             self.pool_size,
             self.strides,
             self.padding,
+            dilation=(1,) * len(self.pool_size),
             caller=f"layer '{self.name}'",
         )
         if last:
