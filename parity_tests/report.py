@@ -1,0 +1,219 @@
+"""The parity report: what was compared with Keras, how often, and how far apart it was.
+
+    python -m parity_tests.report                        # run the tests, write parity.*
+    python -m parity_tests.report --records folder       # from records made before
+    python -m parity_tests.report --readme README.md     # and put the summary in there
+
+Runs the parity tests with `MINIKERAS_PARITY_RECORD` set (see records.py), collects what
+every process wrote, and writes a Markdown and an HTML page. A line is red if a number
+was over its tolerance, or if something public was not compared at all. Exit status 1 if
+any line is red or a test failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from parity_tests import records
+from parity_tests.records import Record
+
+# kind -> (module, dtypes that must occur, depths that must occur, what is left out)
+_BOTH = ("float32", "float64")
+_EXPECTED: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], set[str]]] = {
+    "layer": ("keras.layers", _BOTH, ("forward", "gradients"), {"InputLayer"}),
+    "activation": ("keras.activations", _BOTH, ("forward", "gradients"), set()),
+    "loss": (
+        "keras.losses",
+        _BOTH,
+        ("forward", "gradients"),
+        {"Loss", "LossFunctionWrapper"},
+    ),
+    "optimizer": ("keras.optimizers", _BOTH, ("weights",), {"Optimizer"}),
+    # Keras computes schedules and most metrics in float32, whatever the policy.
+    "schedule": (
+        "keras.optimizers.schedules",
+        ("float32",),
+        ("forward",),
+        {"LearningRateSchedule"},
+    ),
+    "metric": (
+        "keras.metrics",
+        ("float32",),
+        ("forward",),
+        {"Metric", "MeanMetricWrapper"},
+    ),
+}
+
+
+@dataclass
+class Line:
+    """One subject in one dtype: a row of the report."""
+
+    kind: str
+    name: str
+    dtype: str
+    depths: dict[str, Record] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> int:
+        """How often it was compared."""
+        return max((r.cases for r in self.depths.values()), default=0)
+
+    @property
+    def problem(self) -> str:
+        """Why the line is red; empty if it is not."""
+        over = [d for d, r in self.depths.items() if r.over]
+        if over:
+            return f"over tolerance: {', '.join(over)}"
+        if not self.depths:
+            return "not compared"
+        if self.missing:
+            return f"not compared: {', '.join(self.missing)}"
+        return ""
+
+
+@dataclass
+class Report:
+    """All lines, and with what they were made."""
+
+    lines: list[Line]
+    versions: dict[str, str]
+    date: str
+    tests: str
+
+    @property
+    def red(self) -> list[Line]:
+        """The lines with a problem."""
+        return [line for line in self.lines if line.problem]
+
+    def of_kind(self, kind: str) -> list[Line]:
+        """The lines of layers, or activations, ..."""
+        return [line for line in self.lines if line.kind == kind]
+
+    @property
+    def kinds(self) -> list[str]:
+        """In the order of the tables, those without expectations last."""
+        present = {line.kind for line in self.lines}
+        known = [kind for kind in _EXPECTED if kind in present]
+        return known + sorted(present - set(known))
+
+
+def expected_subjects() -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """(kind, name, dtype, depths) that must have been compared: all that is public."""
+    from minikeras import registry
+
+    for module in ("layers", "activations", "losses", "optimizers", "metrics"):
+        importlib.import_module(f"minikeras.{module}")
+    importlib.import_module("minikeras.optimizers.schedules")
+    found = []
+    for kind, (module, dtypes, depths, left_out) in _EXPECTED.items():
+        for name in registry.names(module):
+            obj = registry.find(module, name)
+            is_alias = registry.public_name(obj) != (module, name)
+            if is_alias or name in left_out:
+                continue
+            if kind in ("loss", "metric") and not isinstance(obj, type):
+                continue  # their functions are compared through the classes
+            found.extend((kind, name, dtype, depths) for dtype in dtypes)
+    return found
+
+
+def collect(rows: Iterable[Record]) -> list[Line]:
+    """Records arranged in lines, with a line for all that is missing."""
+    lines: dict[tuple[str, str, str], Line] = {}
+    for record in rows:
+        key = (record.kind, record.name, record.dtype)
+        lines.setdefault(key, Line(*key)).depths[record.depth] = record
+    for kind, name, dtype, depths in expected_subjects():
+        line = lines.setdefault((kind, name, dtype), Line(kind, name, dtype))
+        line.missing = tuple(d for d in depths if d not in line.depths)
+    return [lines[key] for key in sorted(lines, key=lambda k: (k[0], k[1].lower(), k))]
+
+
+def versions() -> dict[str, str]:
+    """Of all that had a part in the numbers."""
+    import minikeras
+    from parity_tests import oracle
+
+    return {
+        "minikeras": minikeras.__version__,
+        **oracle.versions(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def run_tests(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
+    """Runs pytest with records going to `folder`: (exit status, its last line)."""
+    environment = {**os.environ, records.FOLDER_VARIABLE: str(folder)}
+    command = [sys.executable, "-m", "pytest", "-q", *arguments]
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    if done.returncode:
+        print(done.stdout, file=sys.stderr)
+    return done.returncode, lines[-1].strip("= ") if lines else "no output"
+
+
+def build(folder: Path, tests: str) -> Report:
+    """The report on what was recorded in `folder`."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return Report(collect(records.read(folder)), versions(), today, tests)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m parity_tests.report", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("--html", type=Path, default=Path("parity.html"))
+    parser.add_argument("--markdown", type=Path, default=Path("parity.md"))
+    parser.add_argument(
+        "--readme", type=Path, help="replace the summary between its parity marks"
+    )
+    parser.add_argument(
+        "--records", type=Path, help="use these records instead of running the tests"
+    )
+    parser.add_argument(
+        "pytest", nargs="*", help="arguments for pytest (default: parity_tests)"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    from parity_tests import report_pages
+
+    options = _parser().parse_args(arguments)
+    status, tests = 0, "from records"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.records or Path(temporary)
+        if options.records is None:
+            status, tests = run_tests(folder, options.pytest or ["parity_tests"])
+        report = build(folder, tests)
+    options.markdown.write_text(report_pages.markdown(report), encoding="utf-8")
+    options.html.write_text(report_pages.html(report), encoding="utf-8")
+    if options.readme is not None:
+        text = options.readme.read_text(encoding="utf-8")
+        text = report_pages.with_summary(text, report)
+        options.readme.write_text(text, encoding="utf-8")
+    print(report_pages.summary(report))
+    for line in report.red:
+        print(f"RED  {line.kind} {line.name} ({line.dtype}): {line.problem}")
+    print(f"Wrote {options.markdown} and {options.html}.")
+    return status or int(bool(report.red))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
