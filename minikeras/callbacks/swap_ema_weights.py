@@ -37,9 +37,7 @@ class SwapEMAWeights(Callback):
                 "optimizer, after training has begun. Received: "
                 f"use_ema={optimizer.use_ema}, optimizer.built={optimizer.built}"
             )
-        return list(
-            zip(optimizer._trainable_variables, optimizer._averages, strict=True)
-        )
+        return optimizer._averaged()
 
     def _swap(self, ema_in_model: bool) -> None:
         if self._ema_weights_in_model == ema_in_model:
