@@ -300,10 +300,12 @@ def _add_penalty_gradients(
 ) -> list[Any]:
     if not record.penalized:
         return flat
+    from minikeras.regularizers import gradient_of
+
     regularizer = operation.activity_regularizer
     result = []
     for dy, y in zip(flat, record.penalized, strict=True):
-        penalty = regularizer.gradient(y) / y.dtype.type(max(len(y), 1))
+        penalty = gradient_of(regularizer, y) / y.dtype.type(max(len(y), 1))
         result.append(penalty if dy is None else dy + penalty)
     return result
 

@@ -20,6 +20,7 @@ _NOT_OWNED = frozenset(
         "_compile_loss",
         "_compile_metrics",
         "_compile_config",
+        "_kept_plan",
         "optimizer",
         "loss",
         "history",

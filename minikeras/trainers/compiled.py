@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from minikeras.threads import one_blas_thread
+
+
+class StepPlan(NamedTuple):
+    """Lists that stay the same from step to step."""
+
+    trainable: list[Any]  # variables
+    penalized: list[Any]  # those of them that have a regularizer
+    metrics: list[Any]
 
 
 class CompileState:
@@ -23,6 +35,8 @@ class CompileState:
     _compile_config: dict[str, Any] | None = None
     _compiled_trainable: dict[int, bool] | None = None
     _initial_epoch: int | None = None
+    _keeps_plan = False
+    _kept_plan: StepPlan | None = None
 
     def compile(
         self,
@@ -119,6 +133,31 @@ class CompileState:
                 f"`{method}()` of '{self.name}'"  # type: ignore[attr-defined]
             )
 
+    # --- What a step needs to know of the model ---------------------------------------
+
+    def _plan(self) -> StepPlan:
+        """The lists a step uses. Walking the layers for them takes longer than a small
+        step, so the loops keep them for an epoch."""
+        if self._kept_plan is None:
+            trainable = self.trainable_variables  # type: ignore[attr-defined]
+            penalized = [v for v in trainable if v.regularizer is not None]
+            plan = StepPlan(trainable, penalized, self.metrics)
+            if self._keeps_plan:
+                self._kept_plan = plan
+            return plan
+        return self._kept_plan
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Around the steps of an epoch: keeps the plan, holds BLAS to one thread."""
+        before = self._keeps_plan, self._kept_plan
+        self._keeps_plan, self._kept_plan = True, None
+        try:
+            with one_blas_thread():
+                yield
+        finally:
+            self._keeps_plan, self._kept_plan = before
+
     # --- Metrics ----------------------------------------------------------------------
 
     @property
@@ -149,7 +188,7 @@ class CompileState:
     def get_metrics_result(self) -> dict[str, Any]:
         """The current values, by name."""
         results: dict[str, Any] = {}
-        for metric in self.metrics:
+        for metric in self._plan().metrics:
             value = metric.result()
             if isinstance(value, dict):
                 results.update(value)

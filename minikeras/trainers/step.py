@@ -16,6 +16,7 @@ import numpy as np
 from minikeras import config, tree
 from minikeras.gradients import Gradients
 from minikeras.logits import LogitsGraph, with_logits
+from minikeras.regularizers import gradient_of
 
 
 class StepResult(NamedTuple):
@@ -52,13 +53,12 @@ def run_step(
     total, residuals = _total_loss(model, y, predicted, sample_weight)
     if not gradients:
         return StepResult(total, predicted.y_pred, None)
-    trainable = model.trainable_variables
-    grads = Gradients(trainable)
+    plan = model._plan()
+    grads = Gradients(plan.trainable)
     _backward(model, predicted, residuals, grads)
-    for variable in trainable:
-        if variable.regularizer is not None:
-            # in forward: total = ... + regularizer(variable)
-            grads.add(variable, variable.regularizer.gradient(variable.value))
+    for variable in plan.penalized:
+        # in forward: total = ... + regularizer(variable)
+        grads.add(variable, gradient_of(variable.regularizer, variable.value))
     return StepResult(total, predicted.y_pred, grads)
 
 
@@ -112,9 +112,8 @@ def _total_loss(
         parts.append(value)
     if np.any(predicted.activity_loss):
         parts.append(predicted.activity_loss)
-    for variable in model.trainable_weights:
-        if variable.regularizer is not None:
-            parts.append(variable.regularizer(variable.value))
+    for variable in model._plan().penalized:
+        parts.append(variable.regularizer(variable.value))
     if not parts:
         raise ValueError(
             "No loss to compute. Provide a `loss` argument in `compile()`."

@@ -34,8 +34,9 @@ class Trainer(CompileState):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         result = run_step(self, x, y, sample_weight, training=True, gradients=True)
         self._loss_tracker.update_state(result.loss, sample_weight=_batch_size(x))
-        if self.trainable_weights:
-            self.optimizer.apply(result.grads, self.trainable_variables)
+        trainable = self._plan().trainable
+        if trainable:
+            self.optimizer.apply(result.grads, trainable)
         else:
             warnings.warn(
                 "The model does not have any trainable weights.", stacklevel=2
@@ -191,7 +192,8 @@ class Trainer(CompileState):
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            logs = self._run_epoch(iterator, callbacks)
+            with self._running():
+                logs = self._run_epoch(iterator, callbacks)
             epoch_logs = dict(self._metrics_or(logs))
             if validation is not None and _is_due(epoch, validation_freq):
                 found = self._evaluate(validation, callbacks)
@@ -255,12 +257,13 @@ class Trainer(CompileState):
         callbacks.on_test_begin()
         self.reset_metrics()
         logs: dict[str, Any] = {}
-        for step, data in iterator.enumerate_epoch():
-            callbacks.on_test_batch_begin(step)
-            logs = self.test_step(data)
-            callbacks.on_test_batch_end(step, logs)
-            if self.stop_evaluating:
-                break
+        with self._running():
+            for step, data in iterator.enumerate_epoch():
+                callbacks.on_test_batch_begin(step)
+                logs = self.test_step(data)
+                callbacks.on_test_batch_end(step, logs)
+                if self.stop_evaluating:
+                    break
         logs = pythonify_logs(self._metrics_or(logs))
         callbacks.on_test_end(logs)
         return logs
@@ -284,13 +287,14 @@ class Trainer(CompileState):
         self.stop_predicting = False
         callbacks.on_predict_begin()
         batches: list[Any] = []
-        for step, data in iterator.enumerate_epoch():
-            callbacks.on_predict_batch_begin(step)
-            outputs = self.predict_step(data)
-            batches.append(outputs)
-            callbacks.on_predict_batch_end(step, {"outputs": outputs})
-            if self.stop_predicting:
-                break
+        with self._running():
+            for step, data in iterator.enumerate_epoch():
+                callbacks.on_predict_batch_begin(step)
+                outputs = self.predict_step(data)
+                batches.append(outputs)
+                callbacks.on_predict_batch_end(step, {"outputs": outputs})
+                if self.stop_predicting:
+                    break
         callbacks.on_predict_end()
         if not batches:
             raise ValueError("The data given to `predict` holds no batch.")
