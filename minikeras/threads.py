@@ -1,7 +1,7 @@
 """BLAS held to one thread while a model runs.
 
-The arrays of a training step are small: splitting one matrix product among threads costs
-more than it saves, and on a busy machine the waiting threads stand in each other's way.
+The arrays of a training step are small: splitting one matrix product among threads
+costs more than it saves, and on a busy machine the waiting threads are in the way.
 """
 
 from __future__ import annotations
