@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +37,20 @@ def _import_keras() -> tuple[Any, Any]:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     return importlib.import_module("keras"), importlib.import_module("tensorflow")
+
+
+@contextmanager
+def without_stderr() -> Iterator[None]:
+    """TensorFlow's C++ code talks on standard error, whatever the log level."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def difference(what: str, ours: list[np.ndarray], theirs: list[Any]) -> Difference:

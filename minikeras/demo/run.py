@@ -12,13 +12,13 @@ from minikeras.demo.tasks import Task, digits_task, forecast_errors, sunspots_ta
 
 # What the axes of the usual weights are.
 MEANINGS = {
-    ("Dense", "kernel"): "(inputs, units)",
-    ("Dense", "bias"): "(units,)",
-    ("Conv2D", "kernel"): "(height, width, channels, filters)",
-    ("Conv2D", "bias"): "(filters,)",
-    ("LSTM", "kernel"): "(inputs, 4 x units), gates i f c o",
-    ("LSTM", "recurrent_kernel"): "(units, 4 x units), gates i f c o",
-    ("LSTM", "bias"): "(4 x units,), gates i f c o",
+    ("Dense", "kernel"): "inputs, units",
+    ("Dense", "bias"): "units",
+    ("Conv2D", "kernel"): "height, width, channels, filters",
+    ("Conv2D", "bias"): "filters",
+    ("LSTM", "kernel"): "inputs, units of gates i f c o",
+    ("LSTM", "recurrent_kernel"): "units, units of gates i f c o",
+    ("LSTM", "bias"): "units of gates i f c o",
 }
 
 
@@ -75,21 +75,21 @@ def _weights_table(model: Any, before: list[np.ndarray]) -> Any:
     table = Table(
         title="get_weights(), before and after training", title_justify="left"
     )
-    table.add_column("#", justify="right")
-    table.add_column("weight", overflow="fold")
-    table.add_column("shape")
-    table.add_column("axes", overflow="fold")
-    table.add_column("mean |w| before", justify="right")
-    table.add_column("mean |change|", justify="right")
+    table.add_column("weight", no_wrap=True)
+    table.add_column("shape", no_wrap=True)
+    table.add_column("axes")
+    table.add_column("mean |w|\nbefore", justify="right")
+    table.add_column("mean |w|\nafter", justify="right")
+    table.add_column("mean\n|change|", justify="right")
     owners = {id(v): layer for layer in model.layers for v in layer.weights}
-    for i, (variable, old) in enumerate(zip(model.weights, before, strict=True)):
+    for variable, old in zip(model.weights, before, strict=True):
         layer = owners[id(variable)]
         table.add_row(
-            str(i),
             f"{layer.name}/{variable.name}",
             str(variable.shape),
             MEANINGS.get((type(layer).__name__, variable.name), ""),
             f"{np.abs(old).mean():.4f}",
+            f"{np.abs(variable.value).mean():.4f}",
             f"{np.abs(variable.value - old).mean():.4f}",
         )
     return table
@@ -98,7 +98,7 @@ def _weights_table(model: Any, before: list[np.ndarray]) -> Any:
 def _compare(console: Any, tasks: list[Task]) -> None:
     from rich.table import Table
 
-    from minikeras.demo.parity import compare, keras_is_installed
+    from minikeras.demo.parity import compare, keras_is_installed, without_stderr
 
     console.rule("[bold]The same models in Keras")
     if not keras_is_installed():
@@ -113,7 +113,9 @@ def _compare(console: Any, tasks: list[Task]) -> None:
     table.add_column("max difference", justify="right")
     table.add_column("in ULP of the largest value", justify="right")
     for task in tasks:
-        for row in compare(task):
+        with without_stderr():
+            rows = list(compare(task))
+        for row in rows:
             table.add_row(
                 task.model.name, row.what, f"{row.largest:.1e}", f"{row.ulp:.1f}"
             )
