@@ -14,11 +14,11 @@ from minikeras.demo.tasks import Task, digits_task, forecast_errors, sunspots_ta
 MEANINGS = {
     ("Dense", "kernel"): "inputs, units",
     ("Dense", "bias"): "units",
-    ("Conv2D", "kernel"): "height, width, channels, filters",
+    ("Conv2D", "kernel"): "height, width, in, filters",
     ("Conv2D", "bias"): "filters",
-    ("LSTM", "kernel"): "inputs, units of gates i f c o",
-    ("LSTM", "recurrent_kernel"): "units, units of gates i f c o",
-    ("LSTM", "bias"): "units of gates i f c o",
+    ("LSTM", "kernel"): "inputs, units of i f c o",
+    ("LSTM", "recurrent_kernel"): "units, units of i f c o",
+    ("LSTM", "bias"): "units of i f c o",
 }
 
 
@@ -73,14 +73,14 @@ def _weights_table(model: Any, before: list[np.ndarray]) -> Any:
     from rich.table import Table
 
     table = Table(
-        title="get_weights(), before and after training", title_justify="left"
+        title="get_weights() before training, and what training changed",
+        title_justify="left",
     )
     table.add_column("weight", no_wrap=True)
     table.add_column("shape", no_wrap=True)
     table.add_column("axes")
-    table.add_column("mean |w|\nbefore", justify="right")
-    table.add_column("mean |w|\nafter", justify="right")
-    table.add_column("mean\n|change|", justify="right")
+    table.add_column("mean |w|", justify="right", no_wrap=True)
+    table.add_column("mean |change|", justify="right", no_wrap=True)
     owners = {id(v): layer for layer in model.layers for v in layer.weights}
     for variable, old in zip(model.weights, before, strict=True):
         layer = owners[id(variable)]
@@ -89,7 +89,6 @@ def _weights_table(model: Any, before: list[np.ndarray]) -> Any:
             str(variable.shape),
             MEANINGS.get((type(layer).__name__, variable.name), ""),
             f"{np.abs(old).mean():.4f}",
-            f"{np.abs(variable.value).mean():.4f}",
             f"{np.abs(variable.value - old).mean():.4f}",
         )
     return table
