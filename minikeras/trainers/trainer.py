@@ -12,9 +12,11 @@ from minikeras.trainers.compiled import CompileState
 from minikeras.trainers.data_adapters import (
     EpochIterator,
     class_weight_to_sample_weights,
+    is_array_data,
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from minikeras.utils.python_utils import pythonify_logs
 
 
 class Trainer(CompileState):
@@ -172,14 +174,16 @@ class Trainer(CompileState):
             shuffle=shuffle,
             class_weight=class_weight,
         )
+        iterator.reset()
         validation = None
         if validation_data is not None:
             val_x, val_y, val_weight = unpack_x_y_sample_weight(validation_data)
+            inherited = batch_size if is_array_data(val_x, val_y, val_weight) else None
             validation = EpochIterator(
                 x=val_x,
                 y=val_y,
                 sample_weight=val_weight,
-                batch_size=validation_batch_size or batch_size,
+                batch_size=validation_batch_size or inherited,
                 steps_per_epoch=validation_steps,
             )
         callbacks = self._callback_list(
@@ -253,6 +257,7 @@ class Trainer(CompileState):
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
     def _evaluate(self, iterator: EpochIterator, callbacks: Any) -> dict[str, Any]:
+        iterator.reset()  # each validation begins with the first batch
         self.stop_evaluating = False
         callbacks.on_test_begin()
         self.reset_metrics()
@@ -378,20 +383,6 @@ class Trainer(CompileState):
             steps=iterator.num_batches,
             model=self,
         )
-
-
-def pythonify_logs(logs: dict[str, Any]) -> dict[str, Any]:
-    """Scalars as Python floats."""
-    result = {}
-    for name, value in logs.items():
-        if isinstance(value, dict):
-            result.update(pythonify_logs(value))
-            continue
-        try:
-            result[name] = float(value)
-        except (TypeError, ValueError):
-            result[name] = value
-    return result
 
 
 def _batch_size(x: Any) -> int:
