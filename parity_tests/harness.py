@@ -305,17 +305,17 @@ def _compare_training(case: LayerCase, steps: int) -> None:
     """Weights after each SGD step, re-synchronised: an error cannot hide in drift."""
     if not case.layer.trainable_weights:
         return
-    keras_optimizer = oracle.keras.optimizers.SGD(LEARNING_RATE)
-    optimizer = minikeras.optimizers.SGD(LEARNING_RATE)
     case.training, training = True, case.training
     start = oracle.variables_of(case.twin)
     for _ in range(steps):
         before = oracle.variables_of(case.twin)
         reference = case.keras(lambda y: runner.random_like(y, case.rng), losses=True)
         grads = _our_training_gradients(case, reference.dy)
+        rate = _learning_rate(reference)
+        optimizer = minikeras.optimizers.SGD(rate)
         optimizer.apply(grads, case.layer.trainable_weights)
-        oracle.apply_gradients(keras_optimizer, case.twin, reference)
-        referee = Referee(case, before, reference.dy, LEARNING_RATE)
+        oracle.apply_gradients(oracle.keras.optimizers.SGD(rate), case.twin, reference)
+        referee = Referee(case, before, reference.dy, rate)
         ours, theirs = runner.state_of(case.layer), oracle.variables_of(case.twin)
         variables = oracle.all_variables(case.twin)
         for variable, a, b in zip(variables, ours, theirs, strict=True):
@@ -325,6 +325,13 @@ def _compare_training(case: LayerCase, steps: int) -> None:
     oracle.set_variables(case.twin, start)
     case.synchronize()
     case.training = training
+
+
+def _learning_rate(reference: oracle.Reference) -> float:
+    """A step that does not carry the weights away, however large the gradients."""
+    sizes = [np.abs(g).max(initial=0) for g in reference.dweights if g is not None]
+    largest = max([float(s) for s in sizes if np.isfinite(s)], default=0.0)
+    return LEARNING_RATE / max(1.0, largest)
 
 
 def _our_training_gradients(case: LayerCase, dy: Arrays) -> Gradients:

@@ -18,7 +18,7 @@ from minikeras import tree
 from parity_tests import oracle, runner
 from parity_tests.tolerance import eps
 
-_PERTURBATIONS = 3
+_PERTURBATIONS = 4
 _RELATIVE_NOISE = 4  # eps
 
 
@@ -53,13 +53,13 @@ class Referee:
         wide_dtype = case.dtype if random else "float64"
         wide = self._run(wide_dtype, *narrow, kwargs)
         scales = dict.fromkeys(wide, 0.0)
-        if not random:  # with random draws the two dtypes draw different masks
-            _widen(scales, self._run("float32", *narrow, kwargs), wide, eps("float32"))
-        noise = eps(case.dtype) * _RELATIVE_NOISE
         for seed in range(_PERTURBATIONS):
-            rng = np.random.default_rng(seed)
-            moved = [_perturbed(a, noise, rng) for a in (*narrow, kwargs)]
+            moved = _perturbed([*narrow, kwargs], case.dtype, seed)
             _widen(scales, self._run(wide_dtype, *moved), wide, eps(case.dtype))
+            if not random:  # with random draws the two dtypes draw different masks
+                moved = _rounded(_perturbed([*narrow, kwargs], "float32", seed))
+                runs = (self._run(dtype, *moved) for dtype in ("float32", "float64"))
+                _widen(scales, *runs, eps("float32"))
         return scales
 
     def _run(
@@ -111,9 +111,8 @@ def function_scale(
     """
     inputs, dy = _rounded(inputs), _rounded(dy)
 
-    def run(dtype: str, noise: float = 0.0, seed: int = 0) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        args = [runner.cast(_perturbed(a, noise, rng), dtype) for a in inputs]
+    def run(dtype: str, inputs: list[Any]) -> np.ndarray:
+        args = [runner.cast(a, dtype) for a in inputs]
         with oracle.default_dtype(dtype):
             y, gradient, _ = oracle.run_function(
                 function(dtype),
@@ -124,14 +123,13 @@ def function_scale(
             )
         return np.asarray(y if what == "y" else gradient, np.float64)
 
-    exact, scale = run("float64"), 0.0
-    runs = [(run("float32"), eps("float32"))]
-    noise = eps("float32") * _RELATIVE_NOISE
-    runs += [(run("float64", noise, seed), eps("float32")) for seed in (0, 1)]
-    for result, unit in runs:
-        gap = np.abs(result - exact)
-        scale = max(scale, float(gap[np.isfinite(gap)].max(initial=0)) / unit)
-    return scale
+    exact, scales = {what: run("float64", inputs)}, {what: 0.0}
+    for seed in range(_PERTURBATIONS):
+        moved = _rounded(_perturbed(inputs, "float32", seed))
+        wide = {what: run("float64", moved)}
+        _widen(scales, wide, exact, eps("float32"))
+        _widen(scales, {what: run("float32", moved)}, wide, eps("float32"))
+    return scales[what]
 
 
 def _widen(
@@ -155,9 +153,13 @@ def _rounded(structure: Any) -> Any:
     return tree.map_structure(one, structure)
 
 
-def _perturbed(structure: Any, noise: float, rng: np.random.Generator) -> Any:
+def _perturbed(structure: Any, dtype: str, seed: int) -> Any:
+    """Floats changed by a few eps of `dtype`; as they are for seed 0."""
+    rng = np.random.default_rng(seed)
+    noise = eps(dtype) * _RELATIVE_NOISE * (seed > 0)
+
     def one(leaf: Any) -> Any:
-        if runner.is_float(leaf) and noise:
+        if runner.is_float(leaf):
             return leaf * (1 + noise * rng.uniform(-1, 1, leaf.shape))
         return leaf
 
