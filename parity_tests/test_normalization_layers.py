@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minikeras
 from minikeras import layers
 from minikeras.gradients import Gradients
 from parity_tests import strategies
 from parity_tests.harness import check_layer
 from parity_tests.oracle import keras
-from parity_tests.tolerance import assert_close, assert_equal
+from parity_tests.tolerance import assert_close, assert_equal, assert_trajectory_close
 from parity_tests.twins import check, check_config_travels, check_same_error
 
 REGULARIZERS = st.sampled_from([None, "l1", "l2"])
@@ -168,6 +169,34 @@ class TestBatchNormalization:
         assert_equal(grads[layer.gamma], np.array([-1.0, 0.0]))
         # 2 / 1 * (dy - 1/4 - n * (-1/4)), n = -1, 1, -1, 1
         assert_equal(dx, np.array([[1.0, 0], [0, 0], [-1.0, 0], [0, 0]]))
+
+    @pytest.mark.parametrize("dtype", strategies.DTYPES)
+    def test_in_a_model_that_is_fitted(self, dtype):
+        """Weights in Keras's order, before and after `fit`, and equal to Keras's."""
+
+        def run(library):
+            library.utils.set_random_seed(1)
+            make = library.layers
+            model = library.Sequential(
+                [
+                    make.Input((4,), dtype=dtype),
+                    make.Dense(6, use_bias=False, dtype=dtype),
+                    make.BatchNormalization(dtype=dtype, momentum=0.8),
+                    make.Activation("tanh", dtype=dtype),
+                    make.Dropout(0.3, dtype=dtype),
+                    make.Dense(2, dtype=dtype),
+                ]
+            )
+            model.compile(library.optimizers.SGD(0.1), "mse")
+            rng = np.random.default_rng(0)
+            x, y = rng.standard_normal((22, 4)), rng.standard_normal((22, 2))
+            model.fit(x.astype(dtype), y.astype(dtype), 8, epochs=2, verbose=0)
+            return model
+
+        ours, theirs = run(minikeras), run(keras)
+        for a, b in zip(ours.weights, theirs.weights, strict=True):
+            assert a.path == b.path
+            assert_trajectory_close(a.numpy(), np.asarray(b), steps=6, name=a.path)
 
     def test_large_mean_in_float32(self):
         """x * s + (beta - mean * s) loses digits where the mean is large: as Keras."""

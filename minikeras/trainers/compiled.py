@@ -143,7 +143,8 @@ class CompileState:
             penalized = [v for v in trainable if v.regularizer is not None]
             plan = StepPlan(trainable, penalized, self.metrics)
             if self._keeps_plan:
-                self._kept_plan = plan
+                # An assignment by name would make its variables the model's own.
+                object.__setattr__(self, "_kept_plan", plan)
             return plan
         return self._kept_plan
 

@@ -62,8 +62,8 @@ class Dropout(Layer):
 
     >>> x = np.ones((2, 4), "float32")
     >>> Dropout(0.5, seed=1)(x, training=True)
-    array([[0., 0., 2., 2.],
-           [2., 0., 2., 2.]], dtype=float32)
+    array([[2., 0., 2., 0.],
+           [0., 0., 0., 2.]], dtype=float32)
     """
 
     def __init__(

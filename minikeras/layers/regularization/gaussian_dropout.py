@@ -54,7 +54,7 @@ class GaussianDropout(Layer):
     overfitting", 2014, section 10.
 
     >>> GaussianDropout(0.5, seed=7)(np.ones(2, "float32"), training=True)
-    array([2.8097365, 0.9256391], dtype=float32)
+    array([0.32582724, 0.6413075 ], dtype=float32)
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):

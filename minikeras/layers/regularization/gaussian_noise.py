@@ -40,7 +40,7 @@ class GaussianNoise(Layer):
     **Keeps**: nothing.
 
     >>> GaussianNoise(0.1, seed=7)(np.zeros(2, "float32"), training=True)
-    array([ 0.18097366, -0.00743609], dtype=float32)
+    array([-0.06741728, -0.03586926], dtype=float32)
     """
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):
