@@ -153,7 +153,8 @@ def batch_norm_grad(
 
     The variance's own dependence on the mean adds `dvariance * -2 * sum(c) / count` to
     dmean. `sum(c)` is 0, except with a mask, where `count = n + epsilon` makes it
-    `epsilon * mean`. Masked positions get the first term only.
+    `epsilon * mean` (in float32 nothing but rounding, so it is summed, as Keras does).
+    Masked positions get the first term only.
 
     Returns:
         dx (A, C, B), dgamma (C,), dbeta (C,).
@@ -171,8 +172,8 @@ def batch_norm_grad(
     dvariance = -0.5 * scale * inverse_stddev * dgamma
     dmean = -scale * dbeta
     if mask is not None:
-        epsilon = count - mask.sum(axis=(0, 2), dtype=x.dtype)
-        dmean = dmean - dvariance * (2 * epsilon * mean / count)
+        remainder = channel_sum(np.where(mask, centered, 0))
+        dmean = dmean - dvariance * (2 * remainder / count)
     # in forward: variance = sum((x - mean)**2) / count, mean = sum(x) / count
     with np.errstate(divide="ignore", invalid="ignore"):  # an empty batch
         through = centered * (2 * dvariance / count)[:, None]
