@@ -21,7 +21,7 @@ from minikeras.trainers.loss_plan import PlannedLoss
 class Term(NamedTuple):
     """One loss of the sum, as it was computed."""
 
-    outputs: Any  # which outputs it saw: an index, or a structure of them
+    output: int  # which output it saw
     loss: Loss
     residuals: Any
     weight: float | None
@@ -162,21 +162,20 @@ class CompileLoss:
                 slice of it. The losses of all slices then add up to that of the batch.
             track: whether `metrics` take the single losses into account.
         """
-        y_true, indices = self._arranged(y_true, y_pred)
+        y_true, indices, planned_losses = self._arranged(y_true, y_pred)
         leaves = tree.flatten(y_pred)
-        twins = self._twins_on_logits(y_true, y_pred, indices, logits)
+        twins = self._twins_on_logits(planned_losses, y_true, leaves, indices, logits)
         terms, values, total = [], [], None
-        for i, (planned, twin) in enumerate(zip(self._losses, twins, strict=True)):
+        for i, (planned, twin) in enumerate(zip(planned_losses, twins, strict=True)):
             where = _at(planned.path, indices)
             options: dict[str, Any] = {}
             if denominators is not None:
                 options["denominator"] = denominators[i]
-            if masks and not tree.is_nested(where):
+            if masks:
                 options["mask"] = masks[where]
-            y_p = tree.map_structure(leaves.__getitem__, where)
             value, residuals = (twin or planned.loss).forward(
                 _at(planned.path, y_true),
-                logits[where][1] if twin and logits else y_p,
+                logits[where][1] if twin and logits else leaves[where],
                 self._weight_at(planned.path, sample_weight),
                 **options,
             )
@@ -193,7 +192,7 @@ class CompileLoss:
         dtypes = [getattr(leaf, "dtype", self.dtype) for leaf in leaves]
         batch_size = np.shape(leaves[0])[0] if np.ndim(leaves[0]) else 1
         kept = CompileLossResiduals(values, terms, dtypes, batch_size)
-        if track:
+        if track and len(values) == len(self.metrics):
             self.track(values, batch_size)
         return total, kept
 
@@ -211,12 +210,11 @@ class CompileLoss:
         for term in residuals.terms:
             # in forward: total += weight * loss
             dloss = dvalue if term.weight is None else dvalue * float(term.weight)
+            i = term.output
             dy = term.loss.backward(dloss, term.residuals)
-            indices = tree.flatten(term.outputs)
-            for i, part in zip(indices, tree.flatten(dy), strict=True):
-                part = part.astype(residuals.dtypes[i], copy=False)
-                gradients[i] = part if gradients[i] is None else gradients[i] + part
-                from_logits[i] = term.from_logits
+            dy = dy.astype(residuals.dtypes[i], copy=False)
+            gradients[i] = dy if gradients[i] is None else gradients[i] + dy
+            from_logits[i] = term.from_logits
         return gradients, from_logits
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -225,7 +223,7 @@ class CompileLoss:
 
     def track(self, values: Sequence[Any], batch_size: int) -> None:
         """Takes the single losses of a batch into account in `metrics`."""
-        for metric, value in zip(self.metrics, values, strict=False):
+        for metric, value in zip(self.metrics, values, strict=True):
             metric.update_state(value, sample_weight=batch_size)
 
     def denominators(
@@ -263,68 +261,77 @@ class CompileLoss:
         self, y_true: Any, y_pred: Any, sample_weight: Any, masks: Any
     ) -> list[tuple[Any, ...]]:
         """(loss, y_true, y_pred, sample_weight, mask) for each loss."""
-        y_true, indices = self._arranged(y_true, y_pred)
+        y_true, indices, planned_losses = self._arranged(y_true, y_pred)
         leaves = tree.flatten(y_pred)
         found = []
-        for planned in self._losses:
+        for planned in planned_losses:
             where = _at(planned.path, indices)
-            nested = tree.is_nested(where)
             found.append(
                 (
                     planned.loss,
                     _at(planned.path, y_true),
-                    tree.map_structure(leaves.__getitem__, where),
+                    leaves[where],
                     self._weight_at(planned.path, sample_weight),
-                    masks[where] if masks and not nested else None,
+                    masks[where] if masks else None,
                 )
             )
         return found
 
-    def _arranged(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-        """(targets in the structure the paths lead through, indices of the outputs)."""
-        y_true = loss_plan.align_targets(
-            y_true, y_pred, self._user_loss, self.output_names
-        )
+    def _arranged(self, y_true: Any, y_pred: Any) -> tuple[Any, Any, list[PlannedLoss]]:
+        """(targets in the structure of the outputs, the outputs' indices in the same
+        structure, the losses that count)."""
+        one_to_one = not tree.is_nested(y_true) and not tree.is_nested(y_pred)
+        if not one_to_one:
+            y_true = loss_plan.align_targets(
+                y_true, y_pred, self._user_loss, self.output_names
+            )
         if not self.built:
             self.build(y_true, y_pred)
         count = len(tree.flatten(y_pred))
-        return y_true, tree.pack_sequence_as(y_pred, list(range(count)))
+        indices = tree.pack_sequence_as(y_pred, list(range(count)))
+        # NB: Keras takes only the first of several losses for a model's only output,
+        # and reports 0 for all of them.
+        return y_true, indices, self._losses[:1] if one_to_one else self._losses
 
     def _weight_at(self, path: tuple[Any, ...], sample_weight: Any) -> Any:
         if not tree.is_nested(sample_weight):
             return sample_weight
         try:
-            return _at(path, sample_weight)
+            found = _at(path, sample_weight)
         except (KeyError, IndexError, TypeError):
+            found = sample_weight
+        if tree.is_nested(found):
             raise ValueError(
                 "`sample_weight` must be one array for all outputs, or have the "
                 f"structure of the outputs. There is none at {list(path)} in: "
                 f"{tree.map_structure(lambda _: '*', sample_weight)}"
-            ) from None
+            )
+        return found
 
     def _twins_on_logits(
-        self, y_true: Any, y_pred: Any, indices: Any, logits: Sequence[Any] | None
+        self,
+        planned_losses: list[PlannedLoss],
+        y_true: Any,
+        leaves: list[Any],
+        indices: Any,
+        logits: Sequence[Any] | None,
     ) -> list[Loss | None]:
         """For each loss the same loss on logits, or None where it takes outputs."""
-        twins: list[Loss | None] = [None] * len(self._losses)
+        twins: list[Loss | None] = [None] * len(planned_losses)
         if not logits or not any(pair and pair[1] is not None for pair in logits):
             return twins
-        leaves = tree.flatten(y_pred)
         others: set[int] = set()
-        for i, planned in enumerate(self._losses):
+        for i, planned in enumerate(planned_losses):
             where = _at(planned.path, indices)
-            if not tree.is_nested(where):
-                target = _at(planned.path, y_true)
-                twins[i] = self._twin(
-                    planned.loss, logits[where], target, leaves[where]
-                )
+            target = _at(planned.path, y_true)
+            twins[i] = self._twin(planned.loss, logits[where], target, leaves[where])
             if twins[i] is None:
-                others.update(tree.flatten(where))
+                others.add(where)
         # The gradient of an output goes one way: where another loss takes the output
         # itself, all do. (Keras would mix.)
         return [
             None if twin is None or _at(planned.path, indices) in others else twin
-            for twin, planned in zip(twins, self._losses, strict=True)
+            for twin, planned in zip(twins, planned_losses, strict=True)
         ]
 
     def _twin(self, loss: Loss, pair: Any, y_true: Any, y_pred: Any) -> Loss | None:

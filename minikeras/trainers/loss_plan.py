@@ -113,6 +113,12 @@ def _walk(
     """Goes down losses, targets and outputs together."""
     if not tree.is_nested(loss):
         if loss is not None:
+            if tree.is_nested(y_true) or tree.is_nested(y_pred):
+                raise ValueError(
+                    "A loss must look at one output and its target. There are several "
+                    f"at {path or 'the top'}: give `loss` the structure of the outputs "
+                    f"{tree.map_structure(lambda _: 'X', y_pred)}."
+                )
             identifier, weight = loss.content
             made = make(identifier, y_true, y_pred)
             found.append(PlannedLoss(path, made, weight, _name(path, names, made)))
@@ -183,12 +189,15 @@ def align_targets(
     """
     if same_structure(y_true, y_pred):
         return y_true
-    flat_true, flat_pred = tree.flatten(y_true), tree.flatten(y_pred)
     if isinstance(y_true, dict) and not isinstance(y_pred, dict):
-        if output_names and set(output_names) == set(y_true):
-            # Several outputs, or one whose target comes under its name.
-            flat_true = [y_true[name] for name in output_names]
-            return tree.pack_sequence_as(y_pred, flat_true)
+        names = list(output_names or ())
+        if set(names) == set(y_true):
+            y_true = [y_true[name] for name in names]
+            if len(names) == 1 and not tree.is_nested(y_pred):
+                return y_true[0]
+            if same_structure(y_true, y_pred):
+                return y_true
+    flat_true, flat_pred = tree.flatten(y_true), tree.flatten(y_pred)
     one_level = isinstance(y_true, list | tuple) and len(y_true) == len(flat_pred)
     if one_level or (not tree.is_nested(y_true) and len(flat_pred) == 1):
         items = list(y_true) if one_level else [y_true]
@@ -198,7 +207,7 @@ def align_targets(
         return tree.pack_sequence_as(y_pred, flat_true)
     flat_loss = tree.flatten(loss)
     with_loss = [i for i, one in enumerate(flat_loss) if one is not None]
-    if len(flat_true) == len(with_loss) < len(flat_loss):
+    if len(flat_true) == len(with_loss):
         targets = [None] * len(flat_loss)
         for i, target in zip(with_loss, flat_true, strict=True):
             targets[i] = target
