@@ -34,8 +34,8 @@ if TYPE_CHECKING:
         tree,
         utils,
     )
-    from minikeras.differentiable import differentiable
     from minikeras.dtype_policies import DTypePolicy
+    from minikeras.functions import differentiable
     from minikeras.gradients import Gradients
     from minikeras.initializers import Initializer
     from minikeras.layers.core.input_layer import Input
@@ -73,7 +73,7 @@ _NAMES = {
     "Regularizer": "regularizers",
     "Sequential": "models",
     "Variable": "variables",
-    "differentiable": "differentiable",
+    "differentiable": "functions",
     "name_scope": "naming",
 }
 

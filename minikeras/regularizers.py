@@ -280,7 +280,7 @@ def _no_gradient(name: str) -> str:
         f"The regularizer '{name}' has no gradient, so a weight with it cannot be "
         "trained. Give it one: a class `Regularizer` with a method "
         "`gradient(self, x)` beside `__call__(self, x)`, which returns an array of the "
-        "shape of x, or a function made with `@minikeras.differentiable.differentiable`"
+        "shape of x, or a function made with `@minikeras.differentiable`"
         " and `.gradient`."
     )
 

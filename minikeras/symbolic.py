@@ -16,7 +16,7 @@ from minikeras import naming, tree
 from minikeras.variables import standardize_dtype, standardize_shape
 
 if TYPE_CHECKING:
-    from minikeras.differentiable import differentiable
+    from minikeras.functions import differentiable
     from minikeras.gradients import Gradients
 
 
@@ -112,6 +112,10 @@ def any_symbolic(structure: Any) -> bool:
     return isinstance(structure, KerasTensor)
 
 
+def _any_array(structure: Any) -> bool:
+    return any(isinstance(leaf, np.ndarray) for leaf in tree.flatten(structure))
+
+
 class Node:
     """One call of an operation in a graph.
 
@@ -121,7 +125,8 @@ class Node:
         outputs: flat list of the symbolic tensors the call gave.
         input_tensors: flat list of the symbolic tensors among the arguments.
         tensor_arguments: the arguments that carry symbolic tensors, in order, each with
-            its nesting: what `backward` returns gradients for.
+            its nesting: what `backward` returns gradients for. A layer does not know
+            constant arrays from others, so its arguments with arrays are among them.
     """
 
     def __init__(
@@ -132,8 +137,13 @@ class Node:
         self.kwargs = kwargs
         self.output_structure = outputs
         self.outputs = tree.flatten(outputs)
-        values = [*args, *kwargs.values()]
-        self.tensor_arguments = [a for a in values if any_symbolic(a)]
+        is_layer = hasattr(operation, "compute_mask")
+        named = [*((None, a) for a in args), *kwargs.items()]
+        self.tensor_arguments = [
+            a
+            for name, a in named
+            if any_symbolic(a) or (is_layer and name != "mask" and _any_array(a))
+        ]
         self.input_tensors = [
             t
             for a in self.tensor_arguments

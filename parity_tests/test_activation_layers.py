@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minikeras import activations, layers
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.gradients import Gradients
 from parity_tests import strategies
 from parity_tests.oracle import keras

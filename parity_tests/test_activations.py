@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minikeras
 from minikeras import activations, config, layers
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from parity_tests import strategies
 from parity_tests.functions import check_function
 from parity_tests.oracle import keras, run_function

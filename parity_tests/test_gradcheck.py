@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minikeras import Model, activations, layers, losses, random, utils
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.layers import Input
 from minikeras.utils import gradcheck
 from parity_tests.planted_bugs.planting import altered, only, weight_gradients

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from parity_tests import oracle, records
 from parity_tests.functions import check_function
 from parity_tests.planted_bugs import BUGS, PlantedBug, Specimen

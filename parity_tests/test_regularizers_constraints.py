@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minikeras import constraints, regularizers
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.serialization import custom_object_scope
 from minikeras.variables import Variable
 from parity_tests import oracle

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.gradients import Gradients
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.ops.stable import floats, log_one_plus_exp
 from minikeras.registry import public
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikeras.casting import cast
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.ops.stable import erfc, floats, log_one_plus_exp, logistic
 from minikeras.registry import public
 

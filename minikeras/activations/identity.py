@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.registry import public
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.ops.stable import floats
 from minikeras.registry import public
 

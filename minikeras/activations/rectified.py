@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikeras.casting import cast
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.ops.stable import floats, gate
 from minikeras.registry import public
 

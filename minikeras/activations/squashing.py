@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.ops.stable import floats, gate, logistic
 from minikeras.registry import public
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from minikeras.differentiable import differentiable
+from minikeras.functions import differentiable
 from minikeras.losses.loss import Loss
 from minikeras.losses.reduction import squeeze_or_expand_to_same_rank
 from minikeras.ops.elementwise import unbroadcast

@@ -148,7 +148,7 @@ def gradcheck(
     Returns:
         A `GradcheckResult`; nothing is raised for a wrong gradient.
 
-    >>> from minikeras.differentiable import differentiable
+    >>> from minikeras.functions import differentiable
     >>> @differentiable
     ... def cube(x):
     ...     return x**3, x
