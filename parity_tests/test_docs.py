@@ -1,0 +1,56 @@
+"""The documents' code runs; the walks print the same under Keras; links lead somewhere."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from parity_tests import oracle
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *DOCS]
+WALKS = ["weights", "set_weights", "training"]
+
+
+def run(text: str, name: str, **names) -> list[str]:
+    """Runs the examples of a page; the texts of those that printed something else."""
+    test = doctest.DocTestParser().get_doctest(text, dict(names), name, name, 0)
+    report: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    return report
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_print_what_the_page_says(page):
+    report = run(page.read_text(encoding="utf-8"), page.name)
+    assert not report, "\n".join(report)
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_walks_print_the_same_under_keras(walk):
+    text = (ROOT / "docs" / f"{walk}.md").read_text(encoding="utf-8")
+    text = text.replace("import minikeras as keras", "keras = the_real_keras")
+    oracle.keras.backend.clear_session()
+    report = run(text, walk, the_real_keras=oracle.keras)
+    assert not report, "\n".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_a_changed_number_is_noticed():
+    assert run(">>> 1 + 1\n3\n", "wrong")
+
+
+def test_readme_has_the_two_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "pip install -e . && python -m minikeras demo" in text
+    assert 'pip install -e ".[test]" && pytest' in text
