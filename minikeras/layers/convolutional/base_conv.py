@@ -23,6 +23,7 @@ from minikeras.ops.windows import (
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
+    from minikeras.variables import Variable
 
 
 class ConvResiduals(NamedTuple):
@@ -51,6 +52,8 @@ class BaseConv(Layer):
         rank: the number of spatial axes.
         Others: see `Conv2D`.
     """
+
+    ends_in_activation = True
 
     def __init__(
         self,
@@ -135,7 +138,7 @@ class BaseConv(Layer):
                 f"{tuple(input_shape)}, data_format={self.data_format!r})."
             )
         self.compute_output_shape(input_shape)  # refuses an empty output
-        self.kernel = self.add_weight(
+        self._kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, channels // self.groups, self.filters),
             initializer=self.kernel_initializer,
@@ -152,6 +155,16 @@ class BaseConv(Layer):
                 constraint=self.bias_constraint,
             )
         self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={axis: channels})
+
+    @property
+    def kernel(self) -> Variable:
+        """The weights (*kernel_size, C / groups, filters)."""
+        if not self.built:
+            raise AttributeError(
+                "You must build the layer before accessing `kernel`. Layer "
+                f"'{self.name}' has not seen an input yet."
+            )
+        return self._kernel
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, ConvResiduals]:
         """`activation(conv(x, kernel) + bias)`."""
