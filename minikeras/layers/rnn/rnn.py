@@ -74,8 +74,7 @@ class RNN(Layer):
         go_backwards: read the sequence from its end. NB: The outputs come in the order
             they were computed, but a mask goes on to the next layer as it came.
         stateful: start from the states that the call before ended with.
-        unroll: accepted as in Keras, where it trades memory for speed; here steps are
-            always a loop. The number of steps must be known then.
+        unroll: accepted as in Keras; here steps are always a loop.
         zero_output_for_mask: give zeros at masked steps instead of the output before.
         **kwargs: `activity_regularizer`, `name`, `dtype`, `trainable`.
 
@@ -101,8 +100,7 @@ class RNN(Layer):
 
     **Keeps** what the cell keeps of each step: memory grows with T.
 
-    Reference: Werbos (1990), Backpropagation through time: what it does and how to do
-    it, Proceedings of the IEEE 78.
+    Reference: Werbos (1990), Backpropagation through time.
 
     >>> from minikeras.layers.rnn.lstm_cell import LSTMCell
     >>> RNN(LSTMCell(4), return_sequences=True)(np.zeros((2, 5, 3), "float32")).shape
@@ -192,7 +190,7 @@ class RNN(Layer):
         """The older name of `reset_state`."""
         self.reset_state()
 
-    # --- The maths ------------------------------------------------------------------
+    # --- Forward and backward -------------------------------------------------------
 
     def forward(
         self,
@@ -302,10 +300,17 @@ class RNN(Layer):
         return to_time_major(mask.reshape(*mask.shape[:2], 1), self.go_backwards)
 
     def _emits(self, mask: np.ndarray | None) -> np.ndarray | None:
-        """Where an output is not zero: from the first unmasked step on."""
-        if mask is None or self.zero_output_for_mask:
-            return mask
-        return np.logical_or.accumulate(mask, axis=0)
+        """Where an output is not zero: after the first unmasked step, or there only."""
+        if mask is None:
+            return None
+        begun = np.logical_or.accumulate(mask, axis=0)
+        if not self.zero_output_for_mask:
+            return begun
+        if self.unroll and self.go_backwards and self.return_sequences:
+            # NB: Keras's unrolled loop zeroes in the order of the input here, although
+            # the outputs are in reverse order.
+            return mask[::-1] & begun
+        return mask
 
     def _first_states(self, sequences: np.ndarray, given: Any) -> list[Any]:
         n = len(sequences)
@@ -348,12 +353,6 @@ class RNN(Layer):
             raise ValueError(
                 f"Layer '{self.name}' needs at least one time step. Received: shape "
                 f"{shape}"
-            )
-        if self.unroll and shape[1] is None:
-            raise ValueError(
-                "Cannot unroll a RNN if the time dimension is undefined. Specify the "
-                "number of time steps in the shape of the Input before layer "
-                f"'{self.name}'. Received: shape {shape}"
             )
 
     def compute_output_shape(
