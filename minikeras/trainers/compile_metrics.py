@@ -173,6 +173,10 @@ class CompileMetrics(Metric):
             per_output = [metrics.get(name) for name in names]
         try:
             if per_output is None:
+                if names and len(names) != count:
+                    raise ValueError(
+                        f"{count} outputs, but {len(names)} names: {names}"
+                    )
                 labels = tree.pack_sequence_as(y_pred, names or [None] * count)
                 return _nested_metrics(metrics, y_true, y_pred, labels)
             y_true, y_pred = self._flatten_y(y_true), self._flatten_y(y_pred)
