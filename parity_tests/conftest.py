@@ -10,8 +10,9 @@ import hypothesis
 import numpy as np
 import pytest
 
-from minikeras import config
-from parity_tests import records
+from minikeras import config, naming
+from parity_tests import oracle, records
+from parity_tests.oracle import keras
 
 # HYPOTHESIS_PROFILE=dev|ci|nightly. A failure prints a line that repeats it; pin the
 # shrunk example with @example. `ci` draws the same examples on every run.
@@ -38,8 +39,6 @@ def _global_state() -> dict[str, Any]:
         "dtype_policy": config.dtype_policy().name,
         "numpy error handling": np.geterr(),
     }
-    from parity_tests.oracle import keras
-
     state["keras floatx"] = keras.config.floatx()
     state["keras epsilon"] = keras.config.epsilon()
     state["keras image_data_format"] = keras.config.image_data_format()
@@ -48,8 +47,6 @@ def _global_state() -> dict[str, Any]:
 
 
 def _restore() -> None:
-    from parity_tests.oracle import keras
-
     for module in (config, keras.config):
         module.set_floatx("float32")
         module.set_epsilon(1e-7)
@@ -59,7 +56,12 @@ def _restore() -> None:
 
 @pytest.fixture(autouse=True)
 def global_state_is_left_alone() -> Iterator[None]:
-    """Fails a test that leaves floatx, policies or the like changed; then repairs."""
+    """Fails a test that leaves floatx, policies or the like changed; then repairs.
+
+    Names (`dense`, `dense_1`, ...) are counted from the start in each test, in both.
+    """
+    naming.clear_session()
+    oracle.clear_session()
     before = _global_state()
     yield
     after = _global_state()

@@ -1,10 +1,12 @@
 """How large is the rounding error of the reference itself?
 
 A fixed number of eps of the largest value is enough for almost every array. It is not
-where a result is small by cancellation (1 - tanh(x)**2 of a saturated gate), or where a
-rounding flips a ReLU. Then the reference is asked: its float32 result against its
-float64 result, for the same float32 numbers, shows what rounding does to this very
-computation. Only asked when the plain tolerance fails, since it costs Keras calls.
+where a result is small by cancellation, or where a rounding flips a ReLU. Then the
+reference is asked: its float32 result against its float64 result, for the same float32
+numbers, shows what rounding does to this very computation. And where all of an array is
+saturated (1 - tanh(x)**2 with y = 0.99999...), a gradient may be off by a rounding of
+the size it has where nothing is: the reference is asked for that one too, at inputs
+scaled down to 1. Only asked when the plain tolerance fails, since it costs Keras calls.
 """
 
 from __future__ import annotations
@@ -60,6 +62,13 @@ class Referee:
                 moved = _rounded(_perturbed([*narrow, kwargs], "float32", seed))
                 runs = (self._run(dtype, *moved) for dtype in ("float32", "float64"))
                 _widen(scales, *runs, eps("float32"))
+        shrunk, factor = _shrunk(narrow[0])
+        natural = self._run(wide_dtype, shrunk, *narrow[1:], kwargs)
+        for name in scales:
+            if name.startswith("d") and natural[name].size:
+                size = float(np.abs(natural[name]).max())
+                size *= factor if name.startswith("d ") else 1  # grows with the inputs
+                scales[name] = max(scales[name], size)
         return scales
 
     def _run(
@@ -129,6 +138,10 @@ def function_scale(
         wide = {what: run("float64", moved)}
         _widen(scales, wide, exact, eps("float32"))
         _widen(scales, {what: run("float32", moved)}, wide, eps("float32"))
+    if what == "dx":
+        *rest, x = inputs
+        natural = run("float64", [*rest, _shrunk(x)[0]])
+        scales[what] = max(scales[what], float(np.abs(natural).max(initial=0)))
     return scales[what]
 
 
@@ -151,6 +164,20 @@ def _rounded(structure: Any) -> Any:
         return leaf
 
     return tree.map_structure(one, structure)
+
+
+def _shrunk(structure: Any) -> tuple[Any, float]:
+    """The arrays scaled so that none is above 1, and the factor."""
+    sizes = [np.abs(a).max(initial=0) for a in tree.flatten(structure) if _finite(a)]
+    factor = float(max([1.0, *sizes]))
+    shrink = tree.map_structure(
+        lambda a: a / factor if runner.is_float(a) else a, structure
+    )
+    return shrink, factor
+
+
+def _finite(array: Any) -> bool:
+    return runner.is_float(array) and bool(np.isfinite(array).all())
 
 
 def _perturbed(structure: Any, dtype: str, seed: int) -> Any:
