@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import minikeras
 from parity_tests import oracle
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,8 @@ WALKS = ["weights", "set_weights", "training"]
 
 def run(text: str, name: str, **names) -> list[str]:
     """Runs the examples of a page; the texts of those that printed something else."""
+    minikeras.utils.clear_session()  # a page begins with `dense`, not with `dense_8`
+    oracle.keras.backend.clear_session()
     test = doctest.DocTestParser().get_doctest(text, dict(names), name, name, 0)
     report: list[str] = []
     doctest.DocTestRunner(verbose=False).run(test, out=report.append)
@@ -34,7 +37,6 @@ def test_examples_print_what_the_page_says(page):
 def test_walks_print_the_same_under_keras(walk):
     text = (ROOT / "docs" / f"{walk}.md").read_text(encoding="utf-8")
     text = text.replace("import minikeras as keras", "keras = the_real_keras")
-    oracle.keras.backend.clear_session()
     report = run(text, walk, the_real_keras=oracle.keras)
     assert not report, "\n".join(report)
 
