@@ -142,9 +142,9 @@ class TestLayers:
         check(name, config, x, dtype=dtype, train_steps=1)
 
     def test_channels_first_equals_keras_itself(self):
-        """In float32, where TensorFlow has it on CPU too."""
+        """In float32, where TensorFlow has it on CPU too; width 5, 4 filters."""
         config = {"filters": 4, "kernel_size": 3, "data_format": "channels_first"}
-        x = strategies.Values((2, 3, 5, 6), seed=6)("float32")
+        x = strategies.Values((2, 3, 5, 7), seed=6)("float32")
         theirs = keras.layers.Conv2D(**config)
         reference = run_layer(theirs, x, dy=np.sin)
         ours = layers.Conv2D(**config)
