@@ -1,1 +1,1 @@
-"""Benchmarks."""
+"""Benchmarks: `python -m benchmarks.run`."""

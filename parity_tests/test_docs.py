@@ -1,4 +1,4 @@
-"""The documents' code runs; the walks print the same under Keras; links lead somewhere."""
+"""The documents' code runs, the walks also under Keras; links lead somewhere."""
 
 from __future__ import annotations
 
