@@ -192,7 +192,7 @@ def random_like(structure: Arrays, rng: np.random.Generator) -> Arrays:
     def one(leaf: Any) -> Any:
         if not is_float(leaf):
             return None
-        return rng.standard_normal(leaf.shape).astype(leaf.dtype)
+        return np.asarray(rng.standard_normal(leaf.shape), leaf.dtype)
 
     return frozen(tree.map_structure(one, structure))
 
