@@ -88,7 +88,8 @@ def _array(tensor: Any, dtype: str | None) -> np.ndarray | None:
         return None
     if isinstance(tensor, tf.IndexedSlices):  # the gradient of an embedding
         tensor = tf.convert_to_tensor(tensor)
-    array = tensor.numpy() if hasattr(tensor, "numpy") else np.asarray(tensor)
+    # NB: tensor.numpy() of a scalar is a NumPy number, not an array.
+    array = np.asarray(tensor.numpy() if hasattr(tensor, "numpy") else tensor)
     if dtype is not None and array.dtype.kind == "f" and array.dtype != dtype:
         raise AssertionError(
             f"The reference returned {array.dtype} where {dtype} was asked for: it is "
