@@ -156,7 +156,8 @@ def _(dvalues, residuals):
     y_true, wrong, largest, margin = residuals
     dmargin = np.where(margin >= 0, dvalues, 0)[..., None]
     winners = (wrong == largest).astype(wrong.dtype)
-    dwrong = dmargin * (winners / winners.sum(axis=-1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # no winner beside a NaN: 0 / 0
+        dwrong = dmargin * (winners / winners.sum(axis=-1, keepdims=True))
     # margin = max((1 - y_true) * y_pred) - sum(y_true * y_pred) + 1
     return dwrong * (1.0 - y_true) - dmargin * y_true
 

@@ -132,6 +132,7 @@ class Loss:
                 denominator = reductions.denominator_of(
                     self.reduction, weighted.shape, weights, mask
                 )
+            denominator = float(denominator)  # a NumPy float64 would promote
             scale = 1 / denominator if denominator else 0.0
             total = weighted.sum()
             value = total / denominator if denominator else np.zeros_like(total)

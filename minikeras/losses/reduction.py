@@ -118,5 +118,5 @@ def denominator_of(
     count = float(math.prod(shape))
     if mask is not None and reduction != "mean_with_sample_weight":
         mask = np.asarray(mask, bool)
-        count *= np.count_nonzero(mask) / mask.size if mask.size else 0.0
+        count = count * int(np.count_nonzero(mask)) / max(mask.size, 1)
     return count

@@ -41,7 +41,7 @@ def cosine_similarity(y_true, y_pred, axis=-1):
 
     **Keeps** t, y_pred and the inverse norm.
 
-    >>> cosine_similarity([[0.0, 1.0], [1.0, 1.0]], [[0.0, 3.0], [-2.0, -2.0]])
+    >>> cosine_similarity([[0.0, 1.0], [1.0, 0.0]], [[0.0, 3.0], [-2.0, 0.0]])
     array([-1.,  1.], dtype=float32)
     """
     y_true, y_pred = matched_ranks(y_true, y_pred)
