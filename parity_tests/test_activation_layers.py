@@ -21,7 +21,7 @@ INPUTS = strategies.values(strategies.shapes(1, 4, low=2))
 class TestActivation:
     @given(
         name=strategies.activations(),
-        x=strategies.values(strategies.shapes(1, 4, low=2), specials=("ties", "zeros")),
+        x=strategies.values(strategies.shapes(2, 4, low=2), specials=("ties", "zeros")),
         dtype=strategies.dtypes(),
     )
     def test_equals_keras(self, name, x, dtype):

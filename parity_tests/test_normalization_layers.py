@@ -175,6 +175,7 @@ class TestBatchNormalization:
         """Weights in Keras's order, before and after `fit`, and equal to Keras's."""
 
         def run(library):
+            library.utils.clear_session()
             library.utils.set_random_seed(1)
             make = library.layers
             model = library.Sequential(
