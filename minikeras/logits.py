@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from minikeras import activations
+from minikeras import activations, tree
 from minikeras.graph import Graph, Step
 from minikeras.symbolic import (
     FunctionOperation,
@@ -111,7 +111,8 @@ class NestedLogits(Operation):
     def run_forward(self, args: tuple, kwargs: dict, training: bool, mask: Any) -> Any:
         """The inner graph's forward, which gives the logits."""
         inner = getattr(self.model, "_functional", None) or self.model
-        masks = None if mask is None else [mask]
+        mask = kwargs.get("mask", mask)
+        masks = None if mask is None else tree.flatten(mask)
         flat = inner._flat_inputs(args[0])
         outputs, residuals = self.graph.forward(flat, training=training, masks=masks)
         return outputs[0], residuals
@@ -120,6 +121,21 @@ class NestedLogits(Operation):
         """The inner graph's backward, from the gradient of the logits."""
         flat = self.graph.backward([dy], residuals, grads, need_dx)
         return flat[0] if len(flat) == 1 else flat
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Not asked: the residuals have the mask."""
+        return previous_mask
+
+
+class FinalActivation(FunctionOperation):
+    """The activation that was cut off: it has the layer's mask and penalty."""
+
+    supports_masking = True
+    activity_regularizer: Any = None
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the logits."""
+        return previous_mask
 
 
 def _two_steps(
@@ -132,7 +148,10 @@ def _two_steps(
     first = Node(before, node.args, node.kwargs, z)
     history: History = tensor._keras_history
     parameters = getattr(step.operation, "parameters", {})
-    function = FunctionOperation(activation, parameters, name=f"{before.name}_output")
+    function = FinalActivation(activation, parameters, name=f"{before.name}_output")
+    function.activity_regularizer = getattr(
+        step.operation, "activity_regularizer", None
+    )
     second = Node(function, (z,), {}, tensor)
     tensor._keras_history = history  # the tensor still comes from its layer
     for parent in node.parent_nodes:

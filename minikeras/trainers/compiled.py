@@ -71,7 +71,9 @@ class CompileState:
 
         optimizer = optimizers.get(optimizer)
         output_names = getattr(self, "_output_names_or_none", lambda: None)()
-        compile_loss = compile_metrics = None
+        # NB: Keras keeps the loss and the metrics of an earlier `compile` where none
+        # are given now.
+        compile_loss, compile_metrics = self._compile_loss, self._compile_metrics
         if loss is not None:
             compile_loss = CompileLoss(loss, loss_weights, output_names=output_names)
         elif loss_weights is not None:
@@ -84,7 +86,7 @@ class CompileState:
                 metrics, weighted_metrics, output_names=output_names
             )
         self.optimizer = optimizer
-        self.loss = loss
+        self.loss = self.loss if loss is None else loss
         self._compile_loss = compile_loss
         self._compile_metrics = compile_metrics
         self._loss_tracker = metrics_module.Mean(name="loss")

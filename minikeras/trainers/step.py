@@ -51,6 +51,9 @@ def run_step(
     """
     predicted = _predict(model, x, training)
     total, residuals = _total_loss(model, y, predicted, sample_weight)
+    if model._compile_metrics is not None:
+        logits = _logits_pairs(predicted)
+        model._compile_metrics.remember(predicted.y_pred, predicted.masks, logits)
     if not gradients:
         return StepResult(total, predicted.y_pred, None)
     plan = model._plan()
@@ -101,13 +104,12 @@ def _total_loss(
     parts: list[Any] = []
     residuals = None
     if model._compile_loss is not None:
-        kinds = [None] if predicted.graph is None else predicted.graph.kinds
         value, residuals = model._compile_loss.forward(
             y,
             predicted.y_pred,
             sample_weight=sample_weight,
             masks=predicted.masks,
-            logits=list(zip(kinds, predicted.logits, strict=False)),
+            logits=_logits_pairs(predicted),
         )
         parts.append(value)
     if np.any(predicted.activity_loss):
@@ -122,6 +124,13 @@ def _total_loss(
     for part in parts[1:]:
         total = total + np.asarray(part, np.asarray(total).dtype)
     return total, residuals
+
+
+def _logits_pairs(predicted: Prediction) -> list[tuple[str | None, Any]]:
+    """(activation name, logits) for each output, Nones where it has none."""
+    graph = predicted.graph
+    kinds = graph.kinds if graph is not None else [None] * len(predicted.logits)
+    return list(zip(kinds, predicted.logits, strict=True))
 
 
 def _backward(
