@@ -33,7 +33,7 @@ _HOW_TO_READ = (
     "worst difference in any case, relative to the scale of its array: the largest "
     "value Keras computes there, or what cancelled to give it. **ULP** is the same in "
     "units in the last place of that scale. “equal” means not one bit differed; "
-    "“–” that there is nothing to compare. Layers are compared after single training "
+    "“—” that there is nothing to compare. Layers are compared after single training "
     "steps, starting each from Keras's weights; models after free-running ones."
 )
 
@@ -48,7 +48,7 @@ def _number(value: float) -> str:
 
 def _cell(record: Record | None) -> str:
     if record is None:
-        return "–"
+        return "—"
     if record.relative == 0 and not record.over:
         return "equal"
     ulp = f"{record.ulp:.1f}" if record.ulp < 100 else f"{record.ulp:.0f}"
@@ -58,7 +58,7 @@ def _cell(record: Record | None) -> str:
 def _worst(lines: list[Line], depth: str) -> str:
     found = [line.depths[depth] for line in lines if depth in line.depths]
     if not found:
-        return "–"
+        return "—"
     return _cell(max(found, key=lambda r: (r.relative, r.over)))
 
 
