@@ -61,21 +61,23 @@ def get(identifier: Any) -> Optimizer | None:
     """
     if identifier is None or isinstance(identifier, Optimizer):
         return identifier
-    if isinstance(identifier, dict):
+    found = identifier
+    if isinstance(identifier, str):
+        identifier = {"class_name": identifier, "config": {}}
+        found = deserialize(identifier) if _is_known(identifier) else found
+    elif isinstance(identifier, dict) and _is_known(identifier):
         found = deserialize(identifier)
-    elif isinstance(identifier, str):
-        names = registry.names("keras.optimizers")
-        if identifier.lower() not in {name.lower() for name in names}:
-            from minikeras.serialization import get_registered_object
-
-            if get_registered_object(identifier) is None:
-                raise ValueError(
-                    f"Could not interpret optimizer identifier: {identifier}."
-                    f"{registry.suggest(identifier, names)}"
-                )
-        found = deserialize({"class_name": identifier, "config": {}})
-    else:
-        found = identifier
     if isinstance(found, Optimizer):
         return found
-    raise ValueError(f"Could not interpret optimizer identifier: {identifier}")
+    hint = registry.suggest(found, registry.names("keras.optimizers"))
+    raise ValueError(f"Could not interpret optimizer identifier: {found}.{hint}")
+
+
+def _is_known(config: dict[str, Any]) -> bool:
+    """Whether it names a class of ours, or one that the user registered."""
+    from minikeras.serialization import get_registered_object
+
+    name, registered = str(config.get("class_name")), config.get("registered_name")
+    built_in = {known.lower() for known in registry.names("keras.optimizers")}
+    custom = get_registered_object(name) or get_registered_object(str(registered))
+    return name.lower() in built_in or custom is not None
