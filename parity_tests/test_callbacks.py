@@ -66,6 +66,7 @@ def test_what_is_missing_is_named() -> None:
     ),
 )
 @example(losses=[0.5, 0.5 - 1e-9, 0.5 - 2e-9], options={"monitor": "loss"})
+@example([1.0, 0.9, 0.95, 0.8], {"monitor": "loss", "baseline": 0.5, "patience": 2})
 def test_early_stopping(losses: list[float], options: Any) -> None:
     epochs = [{"loss": loss, "val_loss": 1 - loss} for loss in losses]
     assert_same_run("EarlyStopping", options, epochs, fits=2)

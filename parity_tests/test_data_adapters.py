@@ -161,6 +161,13 @@ def test_unseeded_epochs_differ() -> None:
     assert one[0][0].tolist() != two[0][0].tolist()
 
 
+def test_an_epoch_that_was_left_early_begins_again() -> None:
+    for steps, expected in ((None, [0, 0]), (3, [0, 2])):  # with steps: it goes on
+        iterator = EpochIterator(np.arange(9), batch_size=2, steps_per_epoch=steps)
+        first = [next(iterator.enumerate_epoch())[1][0][0] for _ in range(2)]
+        assert first == expected
+
+
 def test_batches_in_order_are_views() -> None:
     x = {"a": np.arange(10.0, dtype="float32"), "b": np.arange(10)}
     for _, (batch, _, _) in EpochIterator(x, batch_size=3).enumerate_epoch():

@@ -27,8 +27,6 @@ class EarlyStopping(MonitorCallback):
     Attributes:
         stopped_epoch: the epoch that was the last, 0 if training was not stopped.
         best: the best value; `best_epoch` its epoch.
-
-    NB: as in Keras, training never stops after the very first epoch.
     """
 
     def __init__(
@@ -76,7 +74,7 @@ class EarlyStopping(MonitorCallback):
             if self.baseline is None or self._is_improvement(current, self.baseline):
                 self.wait = 0
             # NB: an improvement that misses the baseline waits on, but does not stop.
-        elif self.wait >= self.patience and epoch > 0:
+        elif self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
