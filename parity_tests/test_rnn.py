@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minikeras
 from minikeras import layers, models
 from minikeras.gradients import Gradients
 from minikeras.ops.lstm import lstm_gates, lstm_gates_grad
 from parity_tests import oracle
-from parity_tests.harness import check_layer
+from parity_tests.harness import check_layer, default_dtype
 from parity_tests.oracle import keras
 from parity_tests.recurrent_cells import (
     MASK,
@@ -23,7 +24,11 @@ from parity_tests.recurrent_cells import (
     sequences,
 )
 from parity_tests.strategies import dtypes
-from parity_tests.tolerance import assert_close, assert_equal
+from parity_tests.tolerance import (
+    assert_close,
+    assert_equal,
+    assert_trajectory_close,
+)
 from parity_tests.twins import check
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -169,6 +174,31 @@ def reader(module: Any, make_model: Any) -> Any:
     return make_model(words, module.Dense(1)(module.LSTM(2)(x)))
 
 
+def fit_reader(module: Any) -> dict[str, np.ndarray]:
+    """What two epochs lead to."""
+    module.utils.set_random_seed(3)
+    make = module.layers
+    model = module.Sequential(
+        [
+            make.Input((6,), dtype="int32"),
+            make.Embedding(20, 5, mask_zero=True),
+            make.LSTM(4, return_sequences=True, dropout=0.2),
+            make.LSTM(3, recurrent_dropout=0.3),
+            make.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("adam", "binary_crossentropy")
+    x = np.random.default_rng(0).integers(0, 20, (50, 6))
+    y = (x.sum(axis=1) > 60).astype("float32")
+    options = {"epochs": 2, "batch_size": 16, "validation_split": 0.2, "verbose": 0}
+    history = model.fit(x, y, **options).history
+    weights = model.get_weights()
+    found = {f"weight {i}": w for i, w in enumerate(weights)}
+    for key, numbers in history.items():  # Python floats
+        found[key] = np.array(numbers, weights[0].dtype)
+    return found
+
+
 class TestModels:
     @DTYPES
     def test_states_from_another_layer(self, dtype):
@@ -215,6 +245,14 @@ class TestModels:
             config=False,
             empty_batch=False,
         )
+
+    @DTYPES
+    def test_fit_from_nothing_but_the_seed(self, dtype):
+        """Weights, order, masks, dropout in training and its draws in validation."""
+        with default_dtype(dtype):
+            ours, theirs = fit_reader(minikeras), fit_reader(keras)
+        for name, actual in ours.items():
+            assert_trajectory_close(actual, theirs[name], steps=6, name=name)
 
     def test_frozen_layers_still_pass_gradients(self):
         x = sequences(2, 3, 2)
