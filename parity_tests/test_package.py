@@ -58,10 +58,11 @@ def test_only_the_oracle_imports_keras():
     found = set()
     for path in Path(__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in getattr(node, "names", [])]
-            if isinstance(node, ast.ImportFrom):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
-            elif not isinstance(node, ast.Import):
+            else:
                 continue
             if FRAMEWORKS & {name.split(".")[0] for name in names}:
                 found.add(path.name)
