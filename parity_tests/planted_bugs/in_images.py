@@ -110,8 +110,8 @@ def _all_ties(self, original, dy, residuals, grads, **options):
 _POOL_TIES = Specimen(
     "MaxPooling2D",
     {"pool_size": 2},
-    Values((2, 4, 4, 1), seed=5, specials=("ties",)),
-    {"empty_batch": False, "numeric": False},
+    Values((2, 4, 4, 1), seed=4, specials=("ties",)),  # one maximum is a tie
+    {"empty_batch": False, "numeric": False, "referee": False},
 )
 plant(
     "max pooling: every tie gets the gradient",

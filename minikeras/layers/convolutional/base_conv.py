@@ -12,7 +12,12 @@ from minikeras.layers.arguments import standardize_padding, standardize_tuple
 from minikeras.layers.core.refusals import refuse
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
-from minikeras.ops.conv import conv, conv_grad_input, conv_grad_kernel
+from minikeras.ops.conv import (
+    conv,
+    conv_grad_bias,
+    conv_grad_input,
+    conv_grad_kernel,
+)
 from minikeras.ops.windows import (
     Geometry,
     from_channels_last,
@@ -194,7 +199,7 @@ class BaseConv(Layer):
         if grads.wants(self.kernel):
             grads.add(self.kernel, conv_grad_kernel(dz, x, kernel, g))
         if self.bias is not None:
-            grads.add(self.bias, dz.sum(axis=tuple(range(dz.ndim - 1))))
+            grads.add(self.bias, conv_grad_bias(dz))
         if not need_dx:
             return None
         dx = conv_grad_input(dz, kernel, g, x.shape)
