@@ -37,7 +37,13 @@ def reduce_to_samplewise_values(
         rank = weight.ndim
         if values.ndim > rank:  # (N, a, b) with weights (N,) -> (N,)
             values = reduce_fn(values, axis=tuple(range(rank, values.ndim)))
-        weight = np.broadcast_to(weight, values.shape)
+        try:
+            weight = np.broadcast_to(weight, values.shape)
+        except ValueError:
+            raise ValueError(
+                "`sample_weight` does not fit the values of the metric. Received: "
+                f"weights of shape {weight.shape} for values of shape {values.shape}."
+            ) from None
         values = values * weight
         sample_weight = weight
         if rank > 1:
