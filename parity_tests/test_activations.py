@@ -67,10 +67,9 @@ def prepared(name, x):
     """Steers around what rounding alone decides."""
     # TensorFlow rounds exp(x) - 1 of a tiny negative x to 0, where the slope changes.
     x = np.where(np.abs(x) < 1e-6, 0, x)
-    if (
-        name == "tanh_shrink"
-    ):  # x - tanh(x) cancels: a 1 among the values sets the scale
-        x.flat[0] = 1
+    # Saturated slopes are differences of nearly equal numbers, such as y * (1 - y): an
+    # ordinary value among them sets the scale.
+    x.flat[0] = 0.6
     return np.minimum(x, 80) if name == "exponential" else x
 
 

@@ -27,7 +27,7 @@ CASES = [
     ("mean_squared_logarithmic_error", "MeanSquaredLogarithmicError", "numbers", {}),
     ("huber", "Huber", "numbers", {}),
     ("huber", "Huber", "numbers", {"delta": 0.1}),
-    ("log_cosh", "LogCosh", "numbers", {}),
+    ("log_cosh", "LogCosh", "apart", {}),
     ("cosine_similarity", "CosineSimilarity", "numbers", {}),
     ("cosine_similarity", "CosineSimilarity", "numbers", {"axis": 1}),
     ("hinge", "Hinge", "signs", {}),
@@ -108,8 +108,11 @@ def data(kind, shape, seed, scale=1.0):
     logits = np.where(part < 0.05, rng.choice([0, 1000, -1000], shape), logits)
     chances = rng.random(shape)
     edges = rng.choice([0, 1, 1e-7, 1 - 1e-7, -0.1, 1.2], shape)
-    if kind == "numbers":
+    if kind in ("numbers", "apart"):
         y_true, y_pred = rng.standard_normal((2, *shape)) * scale
+        if kind == "apart":  # log(cosh(e)) of tiny errors cancels: one error is large
+            y_pred[..., 0] += 1
+            return y_true, y_pred
         y_true = np.where(part < 0.2, y_pred, y_true)
         return np.where(part > 0.9, 0, y_true), np.where(part > 0.8, 0, y_pred)
     if kind == "signs":
@@ -223,10 +226,10 @@ def test_losses_equal_keras(case, dtype, draw):
 def test_numeric_derivatives(case):
     _, name, kind, parameters = case
     rng = np.random.default_rng(3)
-    y_true, _ = data(kind, (3, 4, 5), seed=4)
+    y_true, _ = data(kind, (3, 4, 4), seed=4)
     if "axis" in parameters and "Categorical" in name:
         y_true = one_hot_along(y_true, parameters["axis"])
-    y_pred = rng.random((3, 4, 5)) + 0.1 * (kind == "counts")
+    y_pred = rng.random((3, 4, 4)) + 0.1 * (kind == "counts")
     weight = rng.random((3, 4)) if "axis" not in parameters else None
     loss = getattr(losses, name)(dtype="float64", **parameters)
     options = {"sample_weight": weight}

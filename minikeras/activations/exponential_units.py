@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikeras.functions import differentiable
-from minikeras.ops.stable import floats, log_one_plus_exp
+from minikeras.ops.stable import floats, log_one_plus_exp, pick
 from minikeras.registry import public
 
 # Klambauer et al. 2017: the fixed point of mean 0, variance 1.
@@ -46,7 +46,7 @@ class ELUResiduals(NamedTuple):
     """What `elu` keeps."""
 
     positive: np.ndarray  # booleans: x > 0
-    y: np.ndarray
+    negative: np.ndarray  # alpha * (exp(x) - 1) where x <= 0, else 0
     alpha: float
 
 
@@ -63,7 +63,7 @@ def elu(x, alpha=1.0):
 
     **Gradient** `dx = dy where x > 0, dy * (y + alpha) elsewhere`
 
-    **Keeps** y, and where x > 0 (a negative alpha makes all y positive).
+    **Keeps** the negative part of the formula, and where x > 0.
 
     Reference: Clevert et al., 2016, arXiv:1511.07289.
 
@@ -71,16 +71,15 @@ def elu(x, alpha=1.0):
     array([-1.,  0.,  2.])
     """
     x, alpha = floats(x), float(alpha)
-    positive = x > 0
-    y = np.where(positive, x, alpha * np.expm1(np.minimum(x, 0)))
-    return y, ELUResiduals(positive, y, alpha)
+    negative = alpha * np.expm1(np.minimum(x, 0))
+    return np.maximum(x, 0) + negative, ELUResiduals(x > 0, negative, alpha)
 
 
 @elu.gradient
 def _(dy, residuals):
-    positive, y, alpha = residuals
+    positive, negative, alpha = residuals
     # y = alpha * exp(x) - alpha: its slope is y + alpha
-    return dy * np.where(positive, 1, y + alpha)
+    return dy * (negative + pick(positive, 1.0, alpha, negative.dtype))
 
 
 @public("keras.activations")
@@ -106,15 +105,15 @@ def selu(x):
     """
     x = floats(x)
     negative = (SELU_SCALE * SELU_ALPHA) * np.expm1(np.minimum(x, 0))
-    y = np.where(x > 0, SELU_SCALE * x, negative)
+    y = SELU_SCALE * np.maximum(x, 0) + negative
     return y, y
 
 
 @selu.gradient
 def _(dy, y):
     # y = scale * alpha * exp(x) - scale * alpha: its slope is y + scale * alpha
-    slope = np.where(y < 0, y + SELU_SCALE * SELU_ALPHA, SELU_SCALE)
-    return dy * slope
+    limit = pick(y < 0, SELU_SCALE * SELU_ALPHA, SELU_SCALE, y.dtype)
+    return dy * (np.minimum(y, 0) + limit)
 
 
 @public("keras.activations")
@@ -141,7 +140,7 @@ def celu(x, alpha=1.0):
     x, alpha = floats(x), float(alpha)
     z = np.minimum(x, 0) / alpha
     with np.errstate(over="ignore"):  # a negative alpha may overflow
-        slope = (x >= 0).astype(x.dtype) + np.where(x <= 0, np.exp(z), 0)
+        slope = (x >= 0) + (x <= 0) * np.exp(z)
         negative = alpha * np.expm1(z)
     return np.maximum(x, 0) + negative, slope
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minikeras.casting import cast
 from minikeras.functions import differentiable
-from minikeras.ops.stable import erfc, floats, log_one_plus_exp, logistic
+from minikeras.ops.stable import erfc, floats, gate, log_one_plus_exp, logistic
 from minikeras.registry import public
 
 
@@ -79,7 +79,7 @@ def hard_silu(x):
 def _(dy, residuals):
     x, h = residuals
     z = x + 3
-    return dy * np.where((z > 0) & (z < 6), h + x / 6, h)  # y = x * h
+    return dy * (h + gate((z > 0) & (z < 6), x) / 6)  # y = x * h
 
 
 class GELUResiduals(NamedTuple):

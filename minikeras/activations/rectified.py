@@ -8,7 +8,7 @@ import numpy as np
 
 from minikeras.casting import cast
 from minikeras.functions import differentiable
-from minikeras.ops.stable import floats, gate
+from minikeras.ops.stable import floats, gate, pick
 from minikeras.registry import public
 
 
@@ -106,8 +106,8 @@ def leaky_relu(x, negative_slope=0.2):
     array([-1.,  3.])
     """
     x = floats(x)
-    negative_slope = cast(float(negative_slope), x.dtype)
-    slope = np.where(x > 0, 1, negative_slope)
+    negative_slope = cast(float(negative_slope), x.dtype)  # NB: Keras: via float32
+    slope = pick(x > 0, 1.0, float(negative_slope), x.dtype)
     return x * slope, slope
 
 

@@ -161,7 +161,8 @@ def huber(y_true, y_pred, delta=1.0):
         (...,): one value for each vector.
 
     **Formula** with `e = y_pred - y_true`, the mean of `e^2 / 2 where |e| <= delta,
-    delta * |e| - delta^2 / 2 elsewhere`
+    delta * |e| - delta^2 / 2 elsewhere`; both are `c * (|e| - c / 2)` with
+    `c = min(|e|, delta)`
 
     **Gradient** `dy_pred = dvalue / D * clip(e, -delta, delta)`
 
@@ -176,8 +177,8 @@ def huber(y_true, y_pred, delta=1.0):
     delta = float(delta)
     error = y_pred - y_true
     size = np.abs(error)
-    line = delta * size - 0.5 * delta**2
-    values = np.where(size <= delta, 0.5 * (error * error), line)
+    c = np.minimum(size, delta)
+    values = c * (size - 0.5 * c)
     return values.mean(axis=-1), HuberResiduals(error, delta)
 
 
@@ -185,7 +186,7 @@ def huber(y_true, y_pred, delta=1.0):
 def _(dvalues, residuals):
     error, delta = residuals
     # the slope of e^2 / 2 is e, that of delta * |e| is delta * sign(e)
-    slope = np.where(np.abs(error) <= delta, error, delta * np.sign(error))
+    slope = np.clip(error, -delta, delta)
     return (dvalues / error.shape[-1])[..., None] * slope
 
 
