@@ -78,20 +78,13 @@ def lstm_gates(
         c, a, h = (np.empty_like(c_prev) for _ in range(3))
         out = LSTMBuffers(np.empty_like(z), c, a, h)
     gates, c, a, h = out
-    blocks = column_blocks(z.shape[-1], 4)
-    i, f, g, o = (gates[:, block] for block in blocks)
+    i, f, g, o = (gates[:, block] for block in column_blocks(z.shape[-1], 4))
+    inner = _activate(z, gates, activations)
+    np.multiply(f, c_prev, out=c)
+    c += i * g
     if activations is None:
-        candidate = np.tanh(z[:, blocks[2]])
-        logistic(z, out=gates)  # g for nothing: one pass is faster than two
-        g[...] = candidate
-        np.multiply(f, c_prev, out=c)
-        c += i * g
         np.tanh(c, out=a)
-        inner: tuple[Any, ...] = ()
     else:
-        inner = _activate(z, gates, activations)
-        np.multiply(f, c_prev, out=c)
-        c += i * g
         a[...], kept = activations[0].forward(c.copy())
         inner = (*inner, kept)
     np.multiply(o, a, out=h)
@@ -154,17 +147,23 @@ def lstm_gates_grad(
 
 
 def _activate(
-    z: np.ndarray, gates: np.ndarray, activations: tuple[Any, Any]
+    z: np.ndarray, gates: np.ndarray, activations: tuple[Any, Any] | None
 ) -> tuple[Any, ...]:
-    """The gates for any activations: fills `gates`, returns their residuals."""
+    """Fills `gates` with the activated blocks of z, returns the residuals."""
+    blocks = column_blocks(z.shape[-1], 4)
+    if activations is None:  # the fast way for tanh and sigmoid, and then the general
+        candidate = np.tanh(z[:, blocks[2]])
+        logistic(z, out=gates)  # g for nothing: one pass is faster than two
+        gates[:, blocks[2]] = candidate
+        return ()
     activation, recurrent_activation = activations
-    kept = []
-    for k, block in enumerate(column_blocks(z.shape[-1], 4)):
+    inner = []
+    for k, block in enumerate(blocks):
         function = activation if k == 2 else recurrent_activation
         # A copy, since `gates` may be z and the residuals may hold their input.
-        gates[:, block], residuals = function.forward(z[:, block].copy())
-        kept.append(residuals)
-    return tuple(kept)
+        gates[:, block], kept = function.forward(z[:, block].copy())
+        inner.append(kept)
+    return tuple(inner)
 
 
 class LSTMSequence(NamedTuple):
