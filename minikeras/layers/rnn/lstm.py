@@ -55,10 +55,10 @@ class LSTM(RNN):
     Reference: Hochreiter and Schmidhuber (1997), Long Short-Term Memory, Neural
     Computation 9.
 
-    >>> layer = LSTM(4, return_state=True)
+    >>> layer = LSTM(4, return_state=True, name="memory")
     >>> y, h, c = layer(np.zeros((2, 5, 3), "float32"))
     >>> y.shape, [w.path for w in layer.weights][0]
-    ((2, 4), 'lstm/lstm_cell/kernel')
+    ((2, 4), 'memory/lstm_cell/kernel')
     """
 
     def __init__(
