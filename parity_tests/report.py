@@ -1,13 +1,14 @@
 """The parity report: what was compared with Keras, how often, and how far apart it was.
 
-    python -m parity_tests.report                        # run the tests, write parity.*
-    python -m parity_tests.report --records folder       # from records made before
-    python -m parity_tests.report --readme README.md     # and put the summary in there
+    python -m parity_tests.report                   # run the tests, write docs/parity.*
+    python -m parity_tests.report --records folder  # from records made before
+    python -m parity_tests.report --check           # no pages, only the exit status
 
 Runs the parity tests with `MINIKERAS_PARITY_RECORD` set (see records.py), collects what
-every process wrote, and writes a Markdown and an HTML page. A line is red if a number
-was over its tolerance, or if something public was not compared at all. Exit status 1 if
-any line is red or a test failed.
+every process wrote, and writes a Markdown and an HTML page. If the variable is set
+already, as by a run of the tests just before, its folder is used and nothing is run. A
+line is red if a number was over its tolerance, or if something public was not compared
+at all. Exit status 1 if any line is red or a test failed.
 """
 
 from __future__ import annotations
@@ -177,13 +178,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m parity_tests.report", description=__doc__.split("\n\n")[0]
     )
-    parser.add_argument("--html", type=Path, default=Path("parity.html"))
-    parser.add_argument("--markdown", type=Path, default=Path("parity.md"))
     parser.add_argument(
-        "--readme", type=Path, help="replace the summary between its parity marks"
+        "--html", type=Path, default=Path("docs/parity.html"), help="where to write it"
     )
     parser.add_argument(
-        "--records", type=Path, help="use these records instead of running the tests"
+        "--markdown",
+        type=Path,
+        default=Path("docs/parity.md"),
+        help="where to write it",
+    )
+    parser.add_argument(
+        "--readme", type=Path, help="put the summary between the parity marks there"
+    )
+    parser.add_argument(
+        "--records",
+        type=Path,
+        default=os.environ.get(records.FOLDER_VARIABLE),
+        help="use these records instead of running the tests",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing: only say what is red"
     )
     parser.add_argument(
         "pytest", nargs="*", help="arguments for pytest (default: parity_tests)"
@@ -198,21 +212,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     status, tests = 0, "from records"
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.records or Path(temporary)
+        folder = Path(options.records or temporary)
         if options.records is None:
             status, tests = run_tests(folder, options.pytest or ["parity_tests"])
         report = build(folder, tests)
+    print(report_pages.summary(report))
+    for line in report.red:
+        print(f"RED  {line.kind} {line.name} ({line.dtype}): {line.problem}")
+    if not options.check:
+        _write(report, options)
+    return status or int(bool(report.red))
+
+
+def _write(report: Report, options: argparse.Namespace) -> None:
+    from parity_tests import report_pages
+
     options.markdown.write_text(report_pages.markdown(report), encoding="utf-8")
     options.html.write_text(report_pages.html(report), encoding="utf-8")
     if options.readme is not None:
         text = options.readme.read_text(encoding="utf-8")
         text = report_pages.with_summary(text, report)
         options.readme.write_text(text, encoding="utf-8")
-    print(report_pages.summary(report))
-    for line in report.red:
-        print(f"RED  {line.kind} {line.name} ({line.dtype}): {line.problem}")
     print(f"Wrote {options.markdown} and {options.html}.")
-    return status or int(bool(report.red))
 
 
 if __name__ == "__main__":
