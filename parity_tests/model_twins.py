@@ -109,6 +109,7 @@ def check_fit(
     eager: bool = True,
     seed: int = 0,
     steps: int = 10,
+    precision: str | None = None,
     name: str | None = None,
     **kwargs: Any,
 ) -> Twins:
@@ -132,7 +133,7 @@ def check_fit(
         ]
         with parity_case("model", name or type(twins.ours).__name__, dtype):
             compare_histories(*histories, steps=steps)
-            compare_variables(twins, steps=steps)
+            compare_variables(twins, steps=steps, precision=precision)
     return Twins(twins.ours, twins.theirs, *histories)
 
 
@@ -166,7 +167,9 @@ def compare_numbers(
         assert_trajectory_close(a, b, steps=steps, name=f"{name}[{i}]", scale=scale)
 
 
-def compare_variables(twins: Twins, *, steps: int = 10) -> None:
+def compare_variables(
+    twins: Twins, *, steps: int = 10, precision: str | None = None
+) -> None:
     """Weights, seed states, optimizer and metric variables."""
     ours, theirs = oracle_order(twins.ours), oracle_order(twins.theirs)
     assert_equal(
@@ -175,7 +178,11 @@ def compare_variables(twins: Twins, *, steps: int = 10) -> None:
         name="variables",
     )
     for (path, a), (_, b) in zip(ours, theirs, strict=True):
-        scale = max(np.abs(b).max(initial=0), 1) if b.dtype.kind == "f" else None
+        assert_equal(a.dtype, b.dtype, name=f"dtype of {path}")
+        scale = None
+        if b.dtype.kind == "f":
+            a, b = a.astype(precision or a.dtype), b.astype(precision or b.dtype)
+            scale = max(np.abs(b).max(initial=0), 1)
         assert_trajectory_close(a, b, steps=steps, name=path, scale=scale)
 
 
