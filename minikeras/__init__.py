@@ -81,7 +81,7 @@ _NAMES = {
 _ABSENT = (
     "applications device distillation distribution export legacy mixed_precision "
     "ops preprocessing quantizers remat visualization wrappers Function Quantizer "
-    "RematScope StatelessScope SymbolicScope"
+    "FloatDTypePolicy RematScope StatelessScope SymbolicScope"
 ).split()
 
 __all__ = [

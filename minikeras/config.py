@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikeras.absent import getattr_for
+
 _FLOATX_CHOICES = ("float32", "float64")
 _floatx = "float32"
 _epsilon = 1e-7
@@ -135,3 +137,6 @@ def disable_traceback_filtering() -> None:
 def is_traceback_filtering_enabled() -> bool:
     """What was last set; without effect."""
     return _traceback_filtering
+
+
+__getattr__ = getattr_for("config", list(globals()))

@@ -1,5 +1,6 @@
 """The layers, where `keras.layers` has them."""
 
+from minikeras.absent import getattr_for
 from minikeras.layers.activations.activation import Activation
 from minikeras.layers.activations.elu import ELU
 from minikeras.layers.activations.leaky_relu import LeakyReLU
@@ -13,6 +14,7 @@ from minikeras.layers.core.embedding import Embedding
 from minikeras.layers.core.identity import Identity
 from minikeras.layers.core.input_layer import Input, InputLayer
 from minikeras.layers.core.masking import Masking
+from minikeras.layers.identifiers import deserialize, serialize
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
 from minikeras.layers.normalization.batch_normalization import BatchNormalization
@@ -111,4 +113,8 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "StackedRNNCells",
+    "deserialize",
+    "serialize",
 ]
+
+__getattr__ = getattr_for("layers", __all__)

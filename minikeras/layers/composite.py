@@ -59,8 +59,8 @@ class Trace:
             raise ValueError(
                 f"The `call` of {type(layer).__name__} (named '{layer.name}') uses "
                 "NumPy on its inputs, so its gradient cannot be found. Make it of "
-                "layers, activations and operators only, or write `forward` and `backward`. "
-                f"Cause: {error}"
+                "layers, activations and operators only, or write `forward` and "
+                f"`backward`. Cause: {error}"
             ) from error
         flat = tree.flatten(self.outputs)
         if not all(_is_symbolic(t) for t in flat):

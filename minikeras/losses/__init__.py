@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikeras.absent import getattr_for
 from minikeras.losses.binary import BinaryCrossentropy, binary_crossentropy
 from minikeras.losses.crossentropy import (
     CategoricalCrossentropy,
@@ -141,3 +142,5 @@ __all__ = [
     "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "serialize",
     "sparse_categorical_crossentropy", "squared_hinge",
 ]  # fmt: skip
+
+__getattr__ = getattr_for("losses", __all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minikeras import registry
+from minikeras.absent import getattr_for
 from minikeras.losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -176,3 +177,6 @@ def get(identifier: Any) -> Any:
         hint = registry.suggest(identifier, _classes())
         raise ValueError(f"Could not interpret metric identifier: {identifier}.{hint}")
     return found
+
+
+__getattr__ = getattr_for("metrics", __all__)

@@ -326,9 +326,9 @@ def _warn_about_names(inputs: Any) -> None:
         if isinstance(tensor, KerasTensor) and key != tensor.name:
             warnings.warn(
                 "When providing `inputs` as a dict, all keys in the dict must "
-                f"match the names of the corresponding tensors. Received key '{key}' mapping to "
-                f"value {tensor} which has name '{tensor.name}'. Change the tensor "
-                f"name to '{key}' (via `Input(..., name='{key}')`)",
+                f"match the names of the corresponding tensors. Received key '{key}' "
+                f"mapping to value {tensor} which has name '{tensor.name}'. Change the "
+                f"tensor name to '{key}' (via `Input(..., name='{key}')`)",
                 stacklevel=4,
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minikeras import registry
+from minikeras.absent import getattr_for
 from minikeras.optimizers import schedules
 from minikeras.optimizers.adam import Adam
 from minikeras.optimizers.adamw import AdamW
@@ -81,3 +82,6 @@ def _is_known(config: dict[str, Any]) -> bool:
     built_in = {known.lower() for known in registry.names("keras.optimizers")}
     custom = get_registered_object(name) or get_registered_object(str(registered))
     return name.lower() in built_in or custom is not None
+
+
+__getattr__ = getattr_for("optimizers", __all__)

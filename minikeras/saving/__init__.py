@@ -1,5 +1,6 @@
 """Keras's files and configs, written and read without running anything in them."""
 
+from minikeras.absent import getattr_for
 from minikeras.saving.archive import (
     load_model,
     load_weights,
@@ -31,3 +32,5 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+__getattr__ = getattr_for("saving", __all__)

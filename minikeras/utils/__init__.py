@@ -5,12 +5,17 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from minikeras.absent import raise_absent
+
 _NAMES = {
     "CustomObjectScope": "minikeras.serialization",
     "Progbar": "minikeras.utils.progbar",
     "PyDataset": "minikeras.utils.py_dataset",
     "Sequence": "minikeras.utils.py_dataset",
     "clear_session": "minikeras.naming",
+    "disable_interactive_logging": "minikeras.config",
+    "enable_interactive_logging": "minikeras.config",
+    "is_interactive_logging_enabled": "minikeras.config",
     "custom_object_scope": "minikeras.serialization",
     "deserialize_keras_object": "minikeras.serialization",
     "get_custom_objects": "minikeras.serialization",
@@ -33,12 +38,7 @@ __all__ = sorted(_NAMES)
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
-        from minikeras.registry import suggest
-
-        raise AttributeError(
-            f"module 'minikeras.utils' has no attribute {name!r}."
-            f"{suggest(name, _NAMES)}"
-        )
+        raise_absent("utils", name, _NAMES)
     module = importlib.import_module(_NAMES[name])
     if name == "Sequence":
         return module.PyDataset

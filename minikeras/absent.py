@@ -1,0 +1,91 @@
+"""The names of Keras 3.15 that minikeras does not have, so that asking says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from minikeras.registry import suggest
+
+NAMES = {
+    "layers": """
+        AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+        AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
+        AdditiveAttention Attention AugMix AutoContrast Average AveragePooling3D
+        AvgPool3D Bidirectional CategoryEncoding CenterCrop Concatenate
+        ContrastLimitedAdaptiveHistogramEqualization Conv1DTranspose Conv2DTranspose
+        Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D
+        Convolution1DTranspose Convolution2DTranspose Convolution3D
+        Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix
+        DepthwiseConv1D DepthwiseConv2D Discretization Dot EinsumDense Equalization
+        FlaxLayer GRU GRUCell GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D
+        GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing
+        Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes MaxPool3D
+        MaxPooling3D Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply
+        Normalization Pipeline RMSNormalization RandAugment RandomBrightness
+        RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
+        RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
+        RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
+        RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
+        RandomZoom Rescaling Resizing ReversibleEmbedding STFTSpectrogram
+        SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D
+        SimpleRNN SimpleRNNCell Solarization SpectralNormalization StringLookup
+        Subtract TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper
+        UnitNormalization UpSampling1D UpSampling2D UpSampling3D Wrapper ZeroPadding1D
+        ZeroPadding2D ZeroPadding3D add average concatenate dot maximum minimum
+        multiply subtract
+    """,
+    "losses": """
+        BinaryFocalCrossentropy CTC CategoricalFocalCrossentropy
+        CategoricalGeneralizedCrossEntropy Circle Dice Tversky
+        binary_focal_crossentropy categorical_focal_crossentropy
+        categorical_generalized_cross_entropy circle ctc dice tversky
+    """,
+    "metrics": """
+        AUC BinaryIoU ConcordanceCorrelation F1Score FBetaScore FalseNegatives
+        FalsePositives IoU MeanIoU OneHotIoU OneHotMeanIoU PearsonCorrelation
+        Precision PrecisionAtRecall R2Score Recall RecallAtPrecision
+        SensitivityAtSpecificity SpecificityAtSensitivity TrueNegatives TruePositives
+        binary_focal_crossentropy categorical_focal_crossentropy
+        concordance_correlation pearson_correlation
+    """,
+    "optimizers": """
+        Adadelta Adafactor Adagrad Adamax Ftrl Lamb Lion LossScaleOptimizer
+        MultiOptimizer Muon Nadam OptimizerMap ScheduleFreeAdamW legacy
+    """,
+    "utils": """
+        Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes
+        get_file get_source_inputs image_dataset_from_directory img_to_array legacy
+        load_img model_to_dot pad_sequences plot_model save_img split_dataset
+        text_dataset_from_directory timeseries_dataset_from_array
+    """,
+    "saving": "KerasFileEditor",
+    "config": """
+        disable_flash_attention enable_flash_attention enable_unsafe_deserialization
+        is_flash_attention_enabled is_nnx_enabled max_epochs max_steps_per_epoch
+        set_backend set_max_epochs set_max_steps_per_epoch
+    """,
+}
+
+
+def raise_absent(module: str, name: str, present: Iterable[str]) -> NoReturn:
+    """The AttributeError for `minikeras.<module>.<name>`."""
+    if name in NAMES.get(module, "").split():
+        raise AttributeError(
+            f"Keras has `{module}.{name}`, minikeras does not (yet). What it has is "
+            f"listed by `dir(minikeras.{module})`; see docs/differences.md."
+        )
+    hint = suggest(name, [n for n in present if not n.startswith("_")])
+    raise AttributeError(
+        f"module 'minikeras.{module}' has no attribute {name!r}.{hint}"
+    )
+
+
+def getattr_for(module: str, present: Iterable[str]) -> Callable[[str], Any]:
+    """A module's `__getattr__` that knows what Keras has."""
+    names = list(present)
+
+    def __getattr__(name: str) -> Any:
+        raise_absent(module, name, names)
+
+    return __getattr__
