@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import minikeras
 from minikeras import activations, config, layers
 from minikeras.functions import differentiable
+from minikeras.ops.stable import erfc
 from parity_tests import strategies
 from parity_tests.functions import check_function
 from parity_tests.oracle import keras, run_function
@@ -267,6 +268,19 @@ def test_sigmoid_and_gelu_are_accurate_far_out():
     assert_close(activations.sigmoid(x)[0], np.float32(np.exp(-40.0)))
     assert_close(activations.sigmoid(x)[1], np.float32(np.exp(-80.0)))
     assert activations.gelu(np.array([-7.0])) < 0
+
+
+def test_erfc_in_float32_is_the_plain_one():
+    x = np.concatenate(
+        [np.linspace(-7, 11, 5001), [0.0, -0.0, np.inf, -np.inf, np.nan]]
+    )
+    x = np.append(x, [1e30, -1e30]).astype("float32")
+    plain = erfc(x.astype("float64"))
+    assert_close(erfc(x), plain.astype("float32"), scale=1)
+    # far out the relative error stays small too: that of exp(-x * x)
+    few = (x > 0) & (x < 3)
+    assert_close(erfc(x)[few], plain[few].astype("float32"), scale=plain[few] * 2)
+    assert erfc(np.array(0.5, "float32")).dtype == np.float32
 
 
 def test_sparsemax_is_keras_own():

@@ -175,8 +175,9 @@ def sparse_categorical_crossentropy(
         clipped, inside = clip_probabilities(y_pred)
         logits, slope = np.log(clipped), gate(inside, 1 / clipped)
     log_p, softmax = _log_softmax(logits, -1)
-    # (..., C) -> (...)
-    values = -np.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
+    # (N, C) -> (N,): the entry of each row at its label
+    rows = log_p.reshape(-1, log_p.shape[-1])
+    values = -rows[np.arange(labels.size), labels.ravel()].reshape(labels.shape)
     if valid is not None:
         values = np.where(valid, values, 0)
     return values, SparseResiduals(softmax, labels, slope, valid)
@@ -187,10 +188,9 @@ def _(dvalues, residuals):
     softmax, labels, slope, valid = residuals
     if valid is not None:
         dvalues = gate(valid, dvalues)
-    dvalues = dvalues[..., None]
-    dz = dvalues * softmax
-    at_label = np.take_along_axis(dz, labels[..., None], axis=-1) - dvalues
-    np.put_along_axis(dz, labels[..., None], at_label, axis=-1)
+    dz = np.multiply(softmax, dvalues[..., None], order="C")
+    rows = dz.reshape(-1, dz.shape[-1])  # (..., C) -> (N, C), a view
+    rows[np.arange(labels.size), labels.ravel()] -= dvalues.ravel()
     return dz if slope is None else dz * slope  # z = log(clip(y_pred))
 
 

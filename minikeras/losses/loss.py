@@ -148,7 +148,8 @@ class Loss:
         """
         dvalue = np.asarray(dvalue, self.dtype)
         # in forward: value = sum(values * weights) * scale
-        dvalues = np.broadcast_to(dvalue * residuals.scale, residuals.weighted_shape)
+        dvalues = np.empty(residuals.weighted_shape, self.dtype)
+        np.multiply(dvalue, residuals.scale, out=dvalues)
         if residuals.weights is not None:
             dvalues = dvalues * residuals.weights
             dvalues = unbroadcast(dvalues, residuals.aligned_shape)

@@ -71,11 +71,37 @@ def log_one_plus_exp(x: np.ndarray) -> np.ndarray:
 def erfc(x: np.ndarray) -> np.ndarray:
     """`1 - erf(x)`, the complementary error function, element by element.
 
-    NumPy has none, so the standard library's is mapped over the values, in float64:
-    correct to the last place, about 15 million values per second.
+    NumPy has none. In float64 the standard library's is mapped over the values:
+    correct to the last place, but only some 15 million values per second. In float32 a
+    polynomial is ten times quicker and off by at most 3 eps.
     """
+    if x.dtype == np.float32:
+        return _erfc_float32(x)
     values = np.fromiter(map(math.erfc, x.ravel().tolist()), np.float64, x.size)
     return values.astype(x.dtype).reshape(x.shape)
+
+
+# erfc(x) * exp(x^2) / t as a polynomial in t = 1 / (1 + x / 2), for all x >= 0: a
+# weighted least squares fit on Chebyshev nodes, relative error below 1.1e-8.
+_ERFC = (
+    0.2820947947968435, 0.28209385269484333, 0.24688058565687848,
+    0.17537684037080897, 0.09300050344227943, -0.057232101744020505,
+    0.12708842163533535, -0.4469757132678127, 0.48617715350204127,
+    -0.23085673629159895, 0.042352388517596415,
+)  # fmt: skip
+
+
+def _erfc_float32(x: np.ndarray) -> np.ndarray:
+    """`t * polynomial(t) * exp(-x^2)` for x >= 0, and `erfc(-x) = 2 - erfc(x)`."""
+    size = np.abs(x)
+    t = 1 / (1 + 0.5 * size)
+    y = np.full_like(t, _ERFC[-1])
+    for coefficient in _ERFC[-2::-1]:  # Horner's rule
+        y *= t
+        y += coefficient
+    with np.errstate(over="ignore"):
+        y *= t * np.exp(-size * size)
+    return np.copysign(y, x) + pick(np.signbit(x), 2.0, 0.0, x.dtype)
 
 
 def gate(passes: np.ndarray, dy: np.ndarray) -> np.ndarray:
