@@ -8,7 +8,7 @@ import pytest
 from minikeras.functions import differentiable
 from parity_tests import oracle, records
 from parity_tests.functions import check_function
-from parity_tests.planted_bugs import BUGS, PlantedBug, Specimen
+from parity_tests.planted_bugs import BUGS, MISTAKES, Mistake, PlantedBug, Specimen
 from parity_tests.strategies import Values
 from parity_tests.tolerance import (
     assert_close,
@@ -37,6 +37,14 @@ def test_every_planted_bug_is_caught(bug: PlantedBug) -> None:
         pytest.raises((AssertionError, ValueError), match=bug.message),
     ):
         bug.specimen.check(bug.cls, **bug.options)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[m.name for m in MISTAKES])
+def test_every_planted_mistake_in_training_is_caught(mistake: Mistake) -> None:
+    with records.not_recorded():
+        mistake.check(mistake.right)
+        with pytest.raises(AssertionError, match=mistake.message):
+            mistake.check(mistake.wrong)
 
 
 def test_there_are_bugs_of_every_kind() -> None:
