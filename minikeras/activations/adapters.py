@@ -68,11 +68,7 @@ class LayerActivation(differentiable):
 
 
 def as_activation(function: Callable[..., Any]) -> Any:
-    """The pair itself, a layer or plain function wrapped; the same object every time.
-
-    Keras users compare activations by identity, so a wrapped function remembers its
-    wrapper.
-    """
+    """A pair as it is; a layer or a plain function in its wrapper."""
     if isinstance(function, differentiable):
         return function
     if isinstance(function, type):
