@@ -139,6 +139,7 @@ def test_gradients_at_kinks_equal_tensorflow(case, dtype):
         x,
         dtype=dtype,
         numeric=False,
+        referee=name == "mish",  # no kinks, but 1 - tanh(p)^2 loses digits at x = 6
         **parameters,
     )
 

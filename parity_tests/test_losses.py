@@ -102,6 +102,7 @@ def test_gradient_at_the_clip_passes_as_in_tensorflow(name, dtype):
         dtype=dtype,
         kind="loss",
         numeric=False,
+        referee=False,
     )
     _, residuals = getattr(losses, name).forward(y_true, y_pred)
     gradient = getattr(losses, name).backward(np.ones(1, dtype), residuals)[0]
@@ -124,7 +125,65 @@ def test_gradient_at_the_clip_of_classes(dtype):
             dtype=dtype,
             kind="loss",
             numeric=False,
+            referee=False,
         )
+
+
+# Quarters, so that every margin, tie and corner is hit exactly.
+TIES = [
+    ("mean_absolute_error", [[0.0, 1.0, 2.0, -1.0]], [[0.0, 1.5, 2.0, -1.0]], {}),
+    (
+        "mean_absolute_percentage_error",
+        [[0.0, 1.0, 2.0, -1.0]],
+        [[0.0, 1.5, 2.0, -1.0]],
+        {},
+    ),
+    ("huber", [[0.0, 0.0, 0.0, 0.0]], [[0.5, -0.5, 0.25, 0.0]], {"delta": 0.5}),
+    ("hinge", [[1.0, -1.0, 1.0, -1.0]], [[1.0, -1.0, 0.75, -1.25]], {}),
+    ("hinge", [[1.0, 0.0, 1.0, 0.0]], [[1.0, -1.0, 0.75, -1.25]], {}),
+    ("hinge", [[0.5, 0.0, 1.0, -1.0]], [[2.0, -1.0, 0.75, -1.25]], {}),
+    ("squared_hinge", [[1.0, 0.0, 1.0, 0.0]], [[1.0, -1.0, 0.75, -1.25]], {}),
+    ("categorical_hinge", [[1.0, 0.0, 0.0]], [[2.0, 1.0, 1.0]], {}),
+    ("categorical_hinge", [[1.0, 0.0, 0.0]], [[2.0, 1.5, 1.5]], {}),
+    ("categorical_hinge", [[1.0, 0.0, 0.0]], [[-2.0, -1.5, -1.5]], {}),
+    ("categorical_hinge", [[0.5, 0.5, 0.0]], [[0.0, 0.0, 0.0]], {}),
+    ("binary_crossentropy", [[0.5, 0.0]], [[0.0, -0.0]], {"from_logits": True}),
+    ("cosine_similarity", [[1.0, 2.0]], [[0.0, 0.0]], {}),
+    ("cosine_similarity", [[0.0, 0.0]], [[1.0, 2.0]], {}),
+    ("log_cosh", [[1.0, 1.0]], [[1.0, 3.0]], {}),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", TIES, ids=lambda case: f"{case[0]}-{case[2]}")
+def test_gradients_at_ties_and_corners_equal_tensorflow(case, dtype):
+    name, y_true, y_pred, parameters = case
+    check_function(
+        getattr(losses, name),
+        getattr(keras.losses, name),
+        np.array(y_true),
+        np.array(y_pred),
+        dtype=dtype,
+        kind="loss",
+        numeric=False,
+        referee=False,
+        **parameters,
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logarithm_starts_at_epsilon_as_in_tensorflow(dtype):
+    epsilon = float(np.float32(1e-7))  # Keras's, in float64 too
+    check_function(
+        losses.mean_squared_logarithmic_error,
+        keras.losses.mean_squared_logarithmic_error,
+        np.array([[1.0, 2.0, 3.0, 4.0]]),
+        np.array([[epsilon, epsilon / 2, -1.0, 2 * epsilon]]),
+        dtype=dtype,
+        kind="loss",
+        numeric=False,
+        referee=False,
+    )
 
 
 def test_worked_by_hand():
