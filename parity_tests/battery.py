@@ -17,7 +17,7 @@ from minikeras.layers.core.input_layer import Input
 from minikeras.utils import gradcheck
 from parity_tests import runner
 from parity_tests.records import not_recorded
-from parity_tests.tolerance import assert_close, assert_equal
+from parity_tests.tolerance import assert_alike, assert_close, assert_equal
 
 Arrays = Any
 # Kept on a layer between calls by design: the graphs of a `call`, traced once; the
@@ -187,6 +187,36 @@ class Contract:
             total.setdefault(name, np.zeros_like(expected[name]))
         self.assert_same(total, expected, "one output at a time", False, sizes)
 
+    def takes_any_memory_layout(self) -> None:
+        """Inputs and cotangents in column order: views and strides are followed."""
+
+        def column_order(leaf: Any) -> Any:
+            if not isinstance(leaf, np.ndarray):
+                return leaf
+            return np.asfortranarray(leaf)
+
+        y, residuals = self.forward(tree.map_structure(column_order, self.inputs))
+        dy = tree.map_structure(column_order, self.dy)
+        run = self.backward(runner.Run(y, residuals), dy)
+        expected = self.run()
+        found = runner.by_name("y", y) | self.gradients(run)
+        for name, array in self.gradients(expected).items():
+            label = f"{self.layer.name}: {name}, arrays in column order"
+            assert_alike(found[name], array, name=label)
+        for name, array in runner.by_name("y", expected.y).items():
+            label = f"{self.layer.name}: {name}, arrays in column order"
+            assert_alike(found[name], array, name=label)
+
+    def calls_as_it_forwards(self) -> None:
+        """`layer(x)` is `forward` without the residuals."""
+        options = {"training": self.training}
+        options |= {} if self.mask is None else {"mask": self.mask}
+        options = runner.accepted(self.layer.forward, **options)
+        with runner.preserved(self.layer):
+            called = self.layer(self.inputs, **self.call_kwargs, **options)
+        called = runner.by_name("y", called)
+        self.assert_same(called, runner.by_name("y", self.forward()[0]), "called")
+
     def matches_numeric_derivatives(self) -> None:
         """<J v, w> = <v, J' w>, numerically in float64, for each array."""
         gradcheck(
@@ -331,6 +361,8 @@ def check_contract(
     with not_recorded():
         contract.keeps_nothing()
         contract.repeats()
+        contract.calls_as_it_forwards()
+        contract.takes_any_memory_layout()
         contract.leaves_out_what_nobody_wants()
         contract.treats_examples_alone()
         contract.adds_up_when_shared()

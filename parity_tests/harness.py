@@ -28,7 +28,11 @@ from parity_tests import battery, descriptions, oracle, runner
 from parity_tests.functions import check_function, check_loss, default_dtype
 from parity_tests.records import parity_case
 from parity_tests.referee import Referee
-from parity_tests.tolerance import assert_close_to_reference, assert_equal
+from parity_tests.tolerance import (
+    assert_close,
+    assert_close_to_reference,
+    assert_equal,
+)
 
 __all__ = ["check_function", "check_layer", "check_loss", "default_dtype"]
 
@@ -224,6 +228,7 @@ def _compare_one_call(case: LayerCase) -> None:
         name = f"{variable.path} afterwards"
         _compare(case, {name: ours}, {name: theirs}, "forward", referee)
     _compare_masks(case, run.y, reference)
+    _compare_losses(case, reference)
     expected = _gradient_arrays(case, reference)
     _compare(case, _our_gradients(case, run, expected), expected, "gradients", referee)
 
@@ -305,6 +310,26 @@ def _compare_masks(case: LayerCase, y: Arrays, reference: oracle.Reference) -> N
     assert_equal(sorted(ours), sorted(theirs), name=f"{case.layer.name}: masks")
     for name in theirs:
         assert_equal(ours[name], theirs[name], name=f"{case.layer.name}: {name}")
+
+
+def _compare_losses(case: LayerCase, reference: oracle.Reference) -> None:
+    """The penalties that the layer reports after a call: of outputs and weights."""
+    if not reference.losses:
+        return
+    options = {"training": case.training, "mask": case.mask}
+    with runner.preserved(case.layer):
+        case.layer(
+            case.inputs,
+            **case.call_kwargs,
+            **runner.accepted(case.layer.forward, **options),
+        )
+        ours = [np.asarray(loss) for loss in case.layer.losses]
+    assert_equal(len(ours), len(reference.losses), name=f"{case.layer.name}.losses")
+    for i, (a, b) in enumerate(zip(ours, reference.losses, strict=True)):
+        name = f"{case.layer.name}.losses[{i}]"
+        sizes = [v.size for v in case.layer.weights]
+        sizes += [y.size for y in tree.flatten(reference.y)]
+        assert_close(a, b, name=name, k=max(sizes), depth="forward")
 
 
 def _compare_training(case: LayerCase, steps: int) -> None:

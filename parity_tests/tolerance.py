@@ -152,6 +152,23 @@ def assert_close_to_reference(
     assert_close(actual, expected, measured_scale=scale, **options)
 
 
+def assert_alike(actual: Any, expected: Any, *, name: str = "array") -> None:
+    """The same numbers computed in another order: half of the digits agree.
+
+    For slips that scramble values, such as a wrong stride: they are off by as much as
+    the values are. Ill-conditioned cases must not fail here.
+    """
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    _check_shape_and_dtype(actual, expected, name)
+    if expected.dtype.kind != "f":
+        assert_equal(actual, expected, name=name)
+        return
+    _check_not_finite(actual, expected, name)
+    difference = measure(actual, expected, float(np.sqrt(eps(expected.dtype))))
+    if not difference.ok:
+        raise AssertionError(_message(actual, expected, difference, name))
+
+
 def assert_trajectory_close(
     actual: Any,
     expected: Any,

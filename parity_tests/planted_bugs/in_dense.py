@@ -148,6 +148,28 @@ plant(
     forward=outputs(lambda self, y: y - y.mean(axis=0) * 1e-9),
 )
 plant(
+    "strides of the input ignored",
+    DENSE,
+    "arrays in column order",
+    forward=lambda self, original, x, **kwargs: original(
+        x.ravel(order="K").reshape(x.shape), **kwargs
+    ),
+)
+plant(
+    "strides of the cotangent ignored",
+    DENSE,
+    "arrays in column order",
+    backward=lambda self, original, dy, residuals, grads, **options: original(
+        dy.ravel(order="K").reshape(dy.shape), residuals, grads, **options
+    ),
+)
+plant(
+    "a call adds something of its own",
+    DENSE,
+    "dense: y, called",
+    __call__=lambda self, original, x, **kwargs: original(x, **kwargs) + 1e-9,
+)
+plant(
     "config lacks an argument",
     DENSE,
     "lacks 'use_bias'",
