@@ -188,17 +188,10 @@ def _serialize_function(obj: Any) -> dict[str, Any]:
             "named function and register it with `register_keras_serializable`."
         )
     known = registry.public_name(obj)
-    if known:
-        return {
-            "module": known[0],
-            "class_name": "function",
-            "config": known[1],
-            "registered_name": known[1],
-        }
     return {
-        "module": "builtins",
+        "module": "builtins",  # NB: Keras says so of its own functions, too
         "class_name": "function",
-        "config": _custom_names.get(id(obj), name),
+        "config": known[1] if known else _custom_names.get(id(obj), name),
         "registered_name": "function",
     }
 
@@ -291,6 +284,8 @@ def _find_function(config: dict[str, Any]) -> Any:
     custom = get_registered_object(config.get("registered_name") or "")
     custom = custom or get_registered_object(name)
     found = custom or registry.find(_module(config), name)
+    for kind in ("activations", "losses", "metrics"):  # as Keras looks for "builtins"
+        found = found or registry.find(f"keras.{kind}", name)
     if found is None:
         raise TypeError(_unknown("function", name, config.get("module")))
     return found

@@ -271,8 +271,12 @@ class TestFunctions:
         )
         wrapped = metrics.MeanMetricWrapper(metrics.mean_squared_error, name="e")
         assert_equal(wrapped._direction, "down")
-        again = metrics.MeanMetricWrapper.from_config(wrapped.get_config())
-        assert again._fn is metrics.mean_squared_error
+        twin = keras.metrics.MeanMetricWrapper(keras.metrics.mean_squared_error, "e")
+        written = metrics.serialize(wrapped)
+        assert_equal(written, keras.metrics.serialize(twin))
+        assert metrics.deserialize(written)._fn is metrics.mean_squared_error
+        again = keras.metrics.deserialize(written)
+        assert again._fn is keras.metrics.mean_squared_error
 
 
 class TestByHand:

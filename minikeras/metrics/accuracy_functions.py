@@ -149,7 +149,7 @@ def argmax(x: np.ndarray) -> np.ndarray:
     found = x.argmax(axis=-1)
     if x.dtype.kind != "f":
         return found
-    largest = np.take_along_axis(x, found[..., None], axis=-1)[..., 0]
+    largest = x.max(axis=-1)  # NaN if there is one
     doubtful = (largest == 0) | np.isnan(largest)
     if doubtful.any():
         rows = x[doubtful]
