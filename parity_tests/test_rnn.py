@@ -54,6 +54,7 @@ class TestStackedCells:
             seed=seed,
             train_steps=0,
             numeric=False,
+            name="StackedRNNCells",
         )
 
     @DTYPES
