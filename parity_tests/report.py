@@ -7,8 +7,9 @@
 Runs the parity tests with `MINIKERAS_PARITY_RECORD` set (see records.py), collects what
 every process wrote, and writes a Markdown and an HTML page. If the variable is set
 already, as by a run of the tests just before, its folder is used and nothing is run. A
-line is red if a number was over its tolerance, or if something public was not compared
-at all. Exit status 1 if any line is red or a test failed.
+line is red if a number was over its tolerance or, in float64, above 1e-12 of its scale,
+or if something public was not compared at all. Exit status 1 if any line is red or a
+test failed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 
 from parity_tests import records
 from parity_tests.records import Record
+from parity_tests.tolerance import FLOAT64_PROMISE
 
 # kind -> (module, dtypes that must occur, depths that must occur, what is left out)
 _BOTH = ("float32", "float64")
@@ -79,6 +81,9 @@ class Line:
             return f"over tolerance: {', '.join(over)}"
         if not self.depths:
             return "not compared"
+        far = [d for d, r in self.depths.items() if r.relative > FLOAT64_PROMISE]
+        if far and self.dtype == "float64":
+            return f"above {FLOAT64_PROMISE:g}: {', '.join(far)}"
         if self.missing:
             return f"not compared: {', '.join(self.missing)}"
         return ""

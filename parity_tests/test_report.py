@@ -47,6 +47,15 @@ def test_what_is_over_tolerance_is_red() -> None:
     assert_equal(line.problem, "over tolerance: forward")
 
 
+def test_float64_keeps_the_promise() -> None:
+    depth = "gradients"
+    for relative, problem in ((9e-13, ""), (2e-12, "above 1e-12: gradients")):
+        rows = [GOOD, Record("layer", "Dense", "float64", depth, 1, 1, 9e3, relative)]
+        assert_equal(
+            _line(_report(*rows), "layer", "Dense", "float64").problem, problem
+        )
+
+
 def test_expected_are_the_public_names_without_aliases() -> None:
     expected = {(kind, name) for kind, name, _, _ in report.expected_subjects()}
     assert {("layer", "Conv2D"), ("activation", "gelu"), ("metric", "Mean")} <= expected
