@@ -35,7 +35,7 @@ def public(module: str, name: str | None = None) -> Callable[[T], T]:
 
 _MODULES = (
     "dtype_policies operations activations initializers regularizers constraints "
-    "layers models losses metrics optimizers callbacks random"
+    "layers models losses metrics optimizers callbacks random saving.keras2"
 ).split()
 
 
@@ -53,10 +53,13 @@ def find(module: str | None, name: str) -> Any:
 
 
 def find_anywhere(name: str) -> Any:
-    """The object with this name in any module (old files omit the module), or None."""
+    """The object with this name in any module (old files omit the module), or None.
+
+    Not the operators: old files mean the layer by `Add`.
+    """
     _load_all()
-    for (_, candidate), obj in _objects.items():
-        if candidate == name:
+    for (module, candidate), obj in _objects.items():
+        if candidate == name and not module.startswith("keras.src.ops"):
             return obj
     return None
 
@@ -78,7 +81,7 @@ def suggest(name: Any, candidates: Iterable[str]) -> str:
     >>> suggest("rellu", ["relu", "tanh"])
     " Did you mean 'relu'?"
     """
-    if not isinstance(name, str):
+    if not isinstance(name, str) or len(name) > 100:
         return ""
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)

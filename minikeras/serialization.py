@@ -23,7 +23,7 @@ _custom_objects: dict[str, Any] = {}
 _custom_names: dict[int, str] = {}
 _local = threading.local()
 # A config nested deeper than this is refused: no model is, and recursion has an end.
-_MAX_DEPTH = 200
+_MAX_DEPTH = 100
 
 
 def register_keras_serializable(
@@ -231,8 +231,14 @@ def deserialize_keras_object(
     kwargs.pop("module_objects", None)
     if kwargs:
         raise ValueError(f"Invalid keyword argument(s): {list(kwargs)}")
+    depth = getattr(_local, "depth", 0)  # of the object whose config names this one
     with custom_object_scope(custom_objects or {}):
-        return _deserialize(config, 0)
+        try:
+            return _deserialize(config, depth)
+        except RecursionError:
+            if depth:
+                raise
+            raise ValueError("The config is nested too deep.") from None
 
 
 def _deserialize(config: Any, depth: int) -> Any:
@@ -259,7 +265,10 @@ def _deserialize_builtin(class_name: str, config: dict[str, Any], depth: int) ->
     if class_name == "__bytes__":
         return config["value"].encode("utf-8")
     if class_name in ("__numpy__", "__tensor__"):
-        return np.array(inner["value"], dtype=inner["dtype"])
+        dtype = np.dtype(inner["dtype"])
+        if dtype.kind not in "biuf":
+            raise ValueError(f"Expected an array of numbers. Received: dtype={dtype}")
+        return np.array(inner["value"], dtype=dtype)
     if class_name == "__slice__":
         return slice(inner.get("start"), inner.get("stop"), inner.get("step"))
     if class_name == "__ellipsis__":
@@ -277,17 +286,27 @@ def _deserialize_builtin(class_name: str, config: dict[str, Any], depth: int) ->
     raise ValueError(f"Unknown builtin class in config: {class_name!r}")
 
 
-def _find_function(config: dict[str, Any]) -> Any:
+def find_function(config: dict[str, Any]) -> Any:
+    """The function that `{"class_name": "function", ...}` names, or None.
+
+    Only functions: a config that calls a class a function is wrong.
+    """
     name = config["config"]
     if not isinstance(name, str):
         raise ValueError(f"The name of a function must be a string. Received: {name!r}")
-    custom = get_registered_object(config.get("registered_name") or "")
+    registered = config.get("registered_name")
+    custom = get_registered_object(registered) if isinstance(registered, str) else None
     custom = custom or get_registered_object(name)
-    found = custom or registry.find(_module(config), name)
-    for kind in ("activations", "losses", "metrics"):  # as Keras looks for "builtins"
-        found = found or registry.find(f"keras.{kind}", name)
+    if custom is not None:
+        return custom
+    found = registry.find(_module(config), name)
+    return None if isinstance(found, type) else found
+
+
+def _find_function(config: dict[str, Any]) -> Any:
+    found = find_function(config)
     if found is None:
-        raise TypeError(_unknown("function", name, config.get("module")))
+        raise TypeError(_unknown("function", config["config"], config.get("module")))
     return found
 
 
@@ -305,16 +324,45 @@ def _module(config: dict[str, Any]) -> str | None:
     return module
 
 
-def _instantiate(class_name: str, config: dict[str, Any], depth: int) -> Any:
+def find_class(config: dict[str, Any]) -> Any:
+    """The class that a config names, from the registry or the user, or None."""
+    class_name, module = config["class_name"], config.get("module")
     registered = config.get("registered_name")
     cls = get_registered_object(registered) if isinstance(registered, str) else None
     cls = cls or get_registered_object(class_name)
-    module = _module(config)
-    if cls is None:
-        exact = registry.find(config.get("module"), class_name)
-        cls = exact or registry.find(module, class_name)
-    if cls is None and module in (None, "keras", "keras.models", "keras.layers"):
+    if cls is not None:
+        return cls
+    if module is not None and not isinstance(module, str):
+        raise ValueError(
+            f"The module of a class must be a string. Received: {module!r}"
+        )
+    public = _module(config)
+    cls = registry.find(module, class_name) or registry.find(public, class_name)
+    if cls is None and public in (None, "keras", "keras.models", "keras.layers"):
         cls = registry.find_anywhere(class_name)
+    return cls if isinstance(cls, type) else None
+
+
+def _instantiate(class_name: str, config: dict[str, Any], depth: int) -> Any:
+    outside, _local.depth = getattr(_local, "depth", 0), depth + 1
+    try:
+        return _make(class_name, config)
+    except Exception as error:
+        # Where in the config: read by `saving.errors` for its message.
+        name = config["config"].get("name") if _is_dict(config["config"]) else None
+        here = f"{class_name} '{name}'" if isinstance(name, str) else class_name
+        error.places = [here, *getattr(error, "places", ())]  # type: ignore
+        raise
+    finally:
+        _local.depth = outside
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _make(class_name: str, config: dict[str, Any]) -> Any:
+    cls = find_class(config)
     if cls is None:
         raise TypeError(_unknown("class", class_name, config.get("module")))
     inner = config["config"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minikeras import naming, tree
+from minikeras import budget, naming, tree
 from minikeras.variables import standardize_dtype, standardize_shape
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class KerasTensor:
         self.name = name or naming.auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history = History(None, 0, 0)
+        limit = budget.current()
+        if limit is not None:
+            limit.count_tensor()
 
     @property
     def ndim(self) -> int:
@@ -304,6 +307,8 @@ def infer_output_spec(
 
         return make
 
+    leaves = tree.flatten([list(args), list(kwargs.values())])
+    budget.check_trial([leaf for leaf in leaves if is_keras_tensor(leaf)])
     runs = []
     for size in _PROBES:
         probe = zeros(size)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras import config, naming
+from minikeras import budget, config, naming
 
 
 def standardize_dtype(dtype: Any) -> str:
@@ -118,6 +118,12 @@ class Variable:
         self.regularizer: Callable[..., Any] | None = None
         self.constraint: Callable[..., Any] | None = None
         self.overwrite_with_gradient = False
+        limit = budget.current()
+        seed = getattr(initializer, "seed", None)
+        if limit is not None and limit.defer and isinstance(seed, int):
+            # A file is being read: its values come, so no random ones are drawn.
+            limit.deferred.append((self, initializer))
+            initializer = _zeros
         self._set_array(_initial_value(initializer, shape, dtype, self.path))
 
     def _set_array(self, array: np.ndarray) -> None:
@@ -231,6 +237,10 @@ class Variable:
         )
 
 
+def _zeros(shape: Any, dtype: Any) -> np.ndarray:
+    return np.zeros(shape, dtype)
+
+
 def _initial_value(initializer: Any, shape: Any, dtype: Any, path: str) -> np.ndarray:
     if isinstance(initializer, str):
         from minikeras import initializers
@@ -250,6 +260,9 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, path: str) -> np.nd
                 f"dimensions). Received: shape={shape} for variable path='{path}'"
             )
         dtype = standardize_dtype(dtype)
+        limit = budget.current()
+        if limit is not None:
+            limit.spend(shape, dtype, path)
         value = np.asarray(initializer(shape, dtype=dtype))
         if value.shape != shape:
             raise ValueError(

@@ -7,6 +7,8 @@ comes from, the number of that layer's call, and its place among the outputs.
 from __future__ import annotations
 
 import copy
+from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from minikeras import tree
@@ -115,42 +117,104 @@ def graph_from_config(
 
 
 def _repeat_calls(pending: list[tuple[str, Any]], layers: dict[str, Operation]) -> None:
-    while pending:
-        waiting = []
-        blocked: set[str] = set()
-        for name, call in pending:
-            # The calls of one layer keep their order: their number is their name.
-            ready = None if name in blocked else _arguments(call, layers)
-            if ready is None:
-                blocked.add(name)
-                waiting.append((name, call))
+    """Makes all calls, each as soon as the calls it needs have been made.
+
+    The calls of one layer keep their order: their number is their name. A call that is
+    not ready waits for the first one it lacks, so that the work grows with the size of
+    the graph, in whatever order the config lists it.
+    """
+    queues: dict[str, deque[Any]] = {}
+    for name, call in pending:
+        queues.setdefault(name, deque()).append((call, deque(_needs(call))))
+    waiting: dict[tuple[str, int], list[str]] = {}
+    ready = deque(queues)
+    while ready:
+        name = ready.popleft()
+        while queues[name]:
+            call, needs = queues[name][0]
+            while needs and _exists(needs[0], layers):
+                needs.popleft()
+            if needs:
+                waiting.setdefault(needs[0], []).append(name)
+                break
+            args, kwargs = _arguments(call, layers)
+            layers[name](*args, **kwargs)
+            queues[name].popleft()
+            ready.extend(waiting.pop((name, len(layers[name]._inbound_nodes) - 1), ()))
+    stuck = sorted(name for name, queue in queues.items() if queue)
+    if stuck:
+        raise ValueError(
+            "Invalid Functional model configuration. The graph of the Functional "
+            "model either has loops or disconnected nodes. The following layers "
+            f"failed to be resolved: {stuck}"
+        )
+
+
+def _needs(call: Any) -> Iterator[tuple[str, int]]:
+    """(layer, number) of all calls whose outputs this one takes."""
+    if isinstance(call, list):  # the form of Keras 2
+        for entry in call:
+            yield entry[0], entry[1]
+            for value in (entry[3] if len(entry) > 3 else {}).values():
+                yield from ((a[0], a[1]) for a in _addresses(value))
+        return
+    stack = [call.get("args", []), call.get("kwargs", {})]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(reversed(value))
+        elif isinstance(value, dict):
+            if value.get("class_name") == "__keras_tensor__":
+                name, number, _ = value["config"]["keras_history"]
+                yield name, number
             else:
-                layers[name](*ready[0], **ready[1])
-        if len(waiting) == len(pending):
-            raise ValueError(
-                "Invalid Functional model configuration. The graph of the Functional "
-                "model either has loops or disconnected nodes. The following layers "
-                f"failed to be resolved: {sorted({name for name, _ in waiting})}"
-            )
-        pending = waiting
+                stack.extend(value.values())
+
+
+def _addresses(value: Any) -> list[Any]:
+    """`[layer, node, tensor]` entries in a keyword argument as Keras 2 wrote it."""
+    if not isinstance(value, list):
+        return []
+    if len(value) in (3, 4) and isinstance(value[0], str):
+        return [value]
+    return [address for item in value for address in _addresses(item)]
+
+
+def _exists(need: tuple[str, int], layers: dict[str, Operation]) -> bool:
+    name, number = need
+    if name not in layers:
+        raise ValueError(
+            f"Invalid Functional model configuration. Missing layer: '{name}'. "
+            f"Layers in the config: {sorted(layers)}"
+        )
+    if not isinstance(number, int):
+        raise TypeError(f"The number of a call must be an integer. Received: {number}")
+    return 0 <= number < len(layers[name]._inbound_nodes)
 
 
 class _NotYet(Exception):
-    """A call whose input has not been made."""
+    """A call that has not been made."""
 
 
 def _arguments(call: Any, layers: dict[str, Operation]) -> Any:
-    """(args, kwargs) of a call, or None if an input does not exist yet."""
-    try:
-        if isinstance(call, list):  # the form of Keras 2
-            tensors = [_tensor(entry[:3], layers) for entry in call]
-            kwargs = call[0][3] if call and len(call[0]) > 3 else {}
-            return [tensors[0] if len(tensors) == 1 else tensors], kwargs
-        args = [_revive(a, layers) for a in call.get("args", [])]
-        kwargs = {k: _revive(v, layers) for k, v in call.get("kwargs", {}).items()}
-        return args, kwargs
-    except _NotYet:
-        return None
+    """(args, kwargs) of a call whose inputs exist."""
+    if isinstance(call, list):  # the form of Keras 2
+        tensors = [_tensor(entry[:3], layers) for entry in call]
+        kwargs = call[0][3] if call and len(call[0]) > 3 else {}
+        kwargs = {k: _old_argument(v, layers) for k, v in kwargs.items()}
+        return [tensors[0] if len(tensors) == 1 else tensors], kwargs
+    args = [_revive(a, layers) for a in call.get("args", [])]
+    kwargs = {k: _revive(v, layers) for k, v in call.get("kwargs", {}).items()}
+    return args, kwargs
+
+
+def _old_argument(value: Any, layers: dict[str, Operation]) -> Any:
+    """A keyword argument of Keras 2: tensors are `[layer, node, tensor]`."""
+    if not isinstance(value, list):
+        return value
+    if len(value) in (3, 4) and isinstance(value[0], str):
+        return _tensor(value[:3], layers)
+    return [_old_argument(item, layers) for item in value]
 
 
 def _revive(value: Any, layers: dict[str, Operation]) -> Any:

@@ -265,7 +265,15 @@ def _insert_functional(cls: type) -> None:
 
 
 def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
-    """The model that `to_json` described, with new weights."""
-    from minikeras.serialization import deserialize_keras_object
+    """The model that `to_json` described, with new weights.
 
-    return deserialize_keras_object(json.loads(json_string), custom_objects)
+    Args:
+        json_string: what `Model.to_json` returned, here, in Keras 3, or in Keras 2.
+        custom_objects: your classes and functions, by the names in the text.
+
+    Raises:
+        ValueError: if it is not the description of a model.
+    """
+    from minikeras.saving.building import model_from_text
+
+    return model_from_text(json_string, custom_objects)

@@ -258,7 +258,8 @@ class Sequential(Model):
             layer = deserialize_keras_object(
                 layer_config, custom_objects=custom_objects
             )
-            model.add(layer)
+            model.add(layer, rebuild=False)
+        model._maybe_rebuild()
         shape = config.get("build_input_shape")
         if model._functional is None and isinstance(shape, list | tuple):
             model.build(tuple(shape))

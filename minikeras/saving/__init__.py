@@ -1,7 +1,7 @@
 """Keras's files and configs, written and read without running anything in them."""
 
 from minikeras.absent import getattr_for
-from minikeras.saving.archive import (
+from minikeras.saving.saving_api import (
     load_model,
     load_weights,
     save_model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -14,28 +14,97 @@ def atomic_path(filepath: str | os.PathLike) -> Iterator[Path]:
     """A temporary path in the same folder; it takes the place of `filepath` at the end.
 
     Until the new content is complete and on the disk, `filepath` is untouched. If the
-    block raises, the temporary file is removed.
+    block raises, the temporary file is removed. If the process is killed, a file named
+    `.NAME.*.tmp` may be left.
+
+    Raises:
+        ValueError: if a folder is in the file's place.
+        FileNotFoundError: if the folder does not exist.
+        OSError: if the folder cannot be written to, or the disk is full.
     """
     target = Path(filepath)
+    temporary = _make_temporary(target)
+    try:
+        yield temporary
+        _finish(temporary)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise _explained(error, target) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_together(index: Path, others: list[Path]) -> Iterator[list[Path]]:
+    """Temporary paths for `[index, *others]`, which belong together.
+
+    The index is what readers open. It is taken away before the other files change and
+    put in place after them: a crash in between leaves no index, never a wrong one.
+    """
+    with ExitStack() as stack:
+        temporary = []
+        for target in [index, *others]:
+            path = _make_temporary(target)
+            stack.callback(path.unlink, missing_ok=True)
+            temporary.append(path)
+        try:
+            yield temporary
+            for path in temporary:
+                _finish(path)
+            index.unlink(missing_ok=True)
+            for path, target in zip(temporary[1:], others, strict=True):
+                os.replace(path, target)
+            os.replace(temporary[0], index)
+            _sync_folder(index.parent)
+        except OSError as error:
+            raise _explained(error, index) from error
+
+
+def _make_temporary(target: Path) -> Path:
     if target.is_dir():
         raise ValueError(f"Cannot write the file '{target}': a folder is in its place.")
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f"Cannot write '{target}': the folder '{target.parent}' does not exist."
         )
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
-    )
-    os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files
-        os.replace(temporary, target)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
+        )
+    except OSError as error:
+        raise _explained(error, target) from error
+    os.close(handle)
+    return Path(name)
+
+
+def _finish(temporary: Path) -> None:
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name itself outlive a power cut, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError:  # some network file systems cannot
+        pass
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _explained(error: OSError, target: Path) -> OSError:
+    """The same kind of error, which says what is still whole."""
+    state = "The old file is unchanged." if target.exists() else "There is no file."
+    reason = error.strerror or str(error)
+    message = f"Cannot write '{target}': {reason}. {state}"
+    if error.errno is None:
+        return type(error)(message)
+    return OSError(error.errno, message)  # Python picks PermissionError and the like
 
 
 def _umask() -> int:

@@ -10,7 +10,7 @@ Layers in a list are numbered per class, in order; their names do not matter.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -108,18 +108,33 @@ def write_tree(file: Any, obj: Any) -> None:
         file.create_dataset(path, data=array)
 
 
-def read_tree(file: Any, obj: Any, source: str, skip_mismatch: bool = False) -> None:
-    """Loads an open `h5py.File` into `obj`: everything is checked, then written.
+def read_tree(
+    arrays: Mapping[str, Any], obj: Any, source: str, skip_mismatch: bool = False
+) -> set[int]:
+    """Loads the arrays of a file into `obj`: everything is checked, then written.
+
+    Args:
+        arrays: path -> `StoredArray`.
+        obj: the model.
+        source: the file, for errors.
+        skip_mismatch: warn about what does not fit, and load the rest.
+
+    Returns:
+        The ids of the variables that were written.
 
     Raises:
         ValueError: naming the file, the place in it, what was expected and received.
     """
-    planned: list[tuple[Any, dict[str, np.ndarray]]] = []
+    groups: dict[str, dict[str, Any]] = {}
+    for path, array in arrays.items():
+        group, _, key = path.rpartition("/")
+        groups.setdefault(group, {})[key] = array
+    planned: list[tuple[Any, dict[str, Any]]] = []
     problems: list[str] = []
     for path, item in walk(obj):
         place = f"{path}/vars" if path else "vars"
+        store = groups.get(place, {})
         try:
-            store = _read_group(file, place, source)
             _check(item, store, place, source)
         except ValueError as error:
             if _is_optimizer(item):
@@ -137,54 +152,43 @@ def read_tree(file: Any, obj: Any, source: str, skip_mismatch: bool = False) -> 
         )
     for problem in problems:
         warnings.warn(f"Skipped. {problem}", stacklevel=3)
-    for item, store in planned:
+    stores = [
+        {key: array.read() for key, array in store.items()} for _, store in planned
+    ]
+    report_nonfinite(planned, stores, source)
+    loaded: set[int] = set()
+    for (item, _), store in zip(planned, stores, strict=True):
         item.load_own_variables(store)
+        loaded.update(id(variable) for variable in _all_variables(item))
+    return loaded
 
 
-def _read_group(file: Any, place: str, source: str) -> dict[str, np.ndarray]:
-    """The arrays of one group; only plain numeric datasets inside this file."""
-    import h5py
-
-    group = file
-    for part in place.split("/"):
-        link = group.get(part, getlink=True)
-        if link is None:
-            return {}
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(
-                f"'{source}' at '{place}': links to elsewhere are not followed."
-            )
-        group = group[part]
-        if not isinstance(group, h5py.Group):
-            raise ValueError(f"'{source}' at '{place}': expected a group of arrays.")
-    arrays = {}
-    for key in group:
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise ValueError(f"'{source}' at '{place}/{key}': links are not followed.")
-        dataset = group[key]
-        plain = (
-            isinstance(dataset, h5py.Dataset)
-            and dataset.external is None
-            and not dataset.is_virtual
+def report_nonfinite(
+    planned: list[tuple[Any, dict[str, Any]]], stores: list[dict], source: str
+) -> None:
+    """Warns if there are NaN or infinities: they are data, but seldom wanted."""
+    places = [
+        array.place
+        for (_, store), values in zip(planned, stores, strict=True)
+        for key, array in store.items()
+        if values[key].dtype.kind == "f" and not np.isfinite(values[key]).all()
+    ]
+    if places:
+        warnings.warn(
+            f"'{source}': {len(places)} array(s) hold NaN or infinity, the first at "
+            f"{places[0]}.",
+            stacklevel=4,
         )
-        if not plain or dataset.dtype.kind not in "biuf":
-            raise ValueError(
-                f"'{source}' at '{place}/{key}': expected a numeric array."
-            )
-        if dataset.size * dataset.dtype.itemsize > max(64 * _stored(dataset), 1 << 20):
-            raise ValueError(
-                f"'{source}' at '{place}/{key}': declares an array of shape "
-                f"{dataset.shape}, more than the data there is."
-            )
-        arrays[key] = dataset[()]
-    return arrays
 
 
-def _stored(dataset: Any) -> int:
-    return int(dataset.id.get_storage_size())
+def _all_variables(item: Any) -> list[Variable]:
+    if _is_optimizer(item):
+        return list(item.variables)
+    names = ("_trainable_variables", "_non_trainable_variables")
+    return [v for name in names for v in getattr(item, name, ())]
 
 
-def _check(item: Any, store: dict[str, np.ndarray], place: str, source: str) -> None:
+def _check(item: Any, store: Mapping[str, Any], place: str, source: str) -> None:
     """Raises unless the arrays have the shapes of the item's variables."""
     expected = _own_variables(item)
     where = f"'{source}' at '{place}'"
