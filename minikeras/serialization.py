@@ -300,6 +300,8 @@ def find_function(config: dict[str, Any]) -> Any:
     if custom is not None:
         return custom
     found = registry.find(_module(config), name)
+    if found is None and config.get("module") == "builtins":
+        found = registry.find_anywhere(name)  # NB: Keras says so of any function
     return None if isinstance(found, type) else found
 
 
