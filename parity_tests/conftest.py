@@ -15,17 +15,18 @@ from parity_tests import oracle, records
 from parity_tests.oracle import keras
 
 # HYPOTHESIS_PROFILE=dev|ci|nightly. A failure prints a line that repeats it; pin the
-# shrunk example with @example. `ci` draws the same examples on every run.
+# shrunk example with @example. `ci`, and `dev` where CI is set, draw the same examples
+# on every run: a change is judged by what it changed.
 _SLOW = [hypothesis.HealthCheck.too_slow]  # the first call of Keras traces and compiles
 _COMMON: dict[str, Any] = {
     "deadline": None,
     "print_blob": True,
     "suppress_health_check": _SLOW,
 }
-hypothesis.settings.register_profile("dev", max_examples=20, **_COMMON)
-hypothesis.settings.register_profile(
-    "ci", max_examples=100, derandomize=True, database=None, **_COMMON
-)
+_SAME: dict[str, Any] = {"derandomize": True, "database": None}
+_dev = _SAME if os.environ.get("CI") else {}
+hypothesis.settings.register_profile("dev", max_examples=20, **_COMMON, **_dev)
+hypothesis.settings.register_profile("ci", max_examples=100, **_COMMON, **_SAME)
 hypothesis.settings.register_profile("nightly", max_examples=2000, **_COMMON)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
