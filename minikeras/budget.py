@@ -17,7 +17,7 @@ import numpy as np
 
 # A model of 7,000 layers makes about 30,000 symbolic tensors. Only graphs in which
 # nested models are repeated inside repeated models come anywhere near this number.
-MAX_TENSORS = 200_000
+MAX_TENSORS = 40_000
 # Bytes of one trial run; four times as many for all of them.
 MAX_TRIAL = 2 << 30
 _PROBE = 89  # the size symbolic.py tries for an unknown axis

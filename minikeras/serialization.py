@@ -330,18 +330,20 @@ def find_class(config: dict[str, Any]) -> Any:
     """The class that a config names, from the registry or the user, or None."""
     class_name, module = config["class_name"], config.get("module")
     registered = config.get("registered_name")
-    cls = get_registered_object(registered) if isinstance(registered, str) else None
-    cls = cls or get_registered_object(class_name)
+    for key, value in (("module", module), ("registered_name", registered)):
+        if value is not None and not isinstance(value, str):
+            raise ValueError(
+                f"The {key} of a class must be a string. Received: {value!r}"
+            )
+    cls = get_registered_object(registered or "") or get_registered_object(class_name)
     if cls is not None:
         return cls
-    if module is not None and not isinstance(module, str):
-        raise ValueError(
-            f"The module of a class must be a string. Received: {module!r}"
-        )
     public = _module(config)
     cls = registry.find(module, class_name) or registry.find(public, class_name)
     if cls is None and public in (None, "keras", "keras.models", "keras.layers"):
-        cls = registry.find_anywhere(class_name)
+        # Old files leave the module out where a layer is meant.
+        cls = registry.find("keras.layers", class_name)
+        cls = cls or registry.find_anywhere(class_name)
     return cls if isinstance(cls, type) else None
 
 

@@ -33,7 +33,7 @@ def refusing(source: str, place: str, what: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except FileRefused:
+    except (FileRefused, Warning):  # warnings are errors in some programs
         raise
     except RecursionError as error:
         raise FileRefused(source, place, "nested too deep") from error
