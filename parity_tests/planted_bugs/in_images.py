@@ -111,7 +111,7 @@ _POOL_TIES = Specimen(
     "MaxPooling2D",
     {"pool_size": 2},
     Values((2, 4, 4, 1), seed=4, specials=("ties",)),  # one maximum is a tie
-    {"empty_batch": False, "numeric": False, "referee": False},
+    {"empty_batch": False, "numeric": False},
 )
 plant(
     "max pooling: every tie gets the gradient",
