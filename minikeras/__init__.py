@@ -63,7 +63,7 @@ _NAMES = {
     "Initializer": "initializers",
     "Input": "layers.core.input_layer",
     "InputSpec": "layers.input_spec",
-    "KerasTensor": "operations",
+    "KerasTensor": "comparisons",
     "Layer": "layers.layer",
     "Loss": "losses",
     "Metric": "metrics",

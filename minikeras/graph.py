@@ -110,7 +110,7 @@ class Graph:
         self,
         inputs: list[Any],
         *,
-        training: bool = False,
+        training: bool | None = None,
         masks: list[Any] | None = None,
         keep: bool = True,
     ) -> tuple[list[Any], GraphResiduals]:
@@ -118,7 +118,7 @@ class Graph:
 
         Args:
             inputs: one array per input tensor.
-            training: passed to every layer.
+            training: passed to every layer; None leaves it to what the calls say.
             masks: one per input; None where there is none.
             keep: False drops residuals as they come: for prediction.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minikeras import config
 from minikeras.ops.elementwise import (
     getitem_grad,
     matmul_grad,
@@ -57,8 +58,9 @@ class Binary(Operation):
         tensors = (True, True)
         if node is not None:
             tensors = tuple(is_keras_tensor(a) for a in node.args)  # type: ignore
-        a, b = np.asarray(x1), np.asarray(x2)
-        y = type(self).function(a, b)
+        a, b = _promoted(np.asarray(x1), np.asarray(x2))
+        with np.errstate(all="ignore"):  # 1 / 0 is inf, as in Keras
+            y = self.function(a, b)
         return y, BinaryResiduals(a, b, y, tensors)
 
     def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
@@ -85,13 +87,25 @@ class Binary(Operation):
         return cls(**config)
 
 
+def _promoted(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """NB: beside a float an integer takes its dtype; NumPy would go to float64."""
+    if a.dtype.kind == "f" and b.dtype.kind in "iub":
+        return a, b.astype(a.dtype)
+    if b.dtype.kind == "f" and a.dtype.kind in "iub":
+        return a.astype(b.dtype), b
+    return a, b
+
+
 def _like(constant: Any, tensor: KerasTensor) -> Any:
-    """A constant beside a tensor: numbers take its dtype."""
-    if isinstance(constant, bool | int | float):
-        if isinstance(constant, float) and "float" not in tensor.dtype:
-            return constant
-        return np.asarray(constant, tensor.dtype)
-    return constant
+    """A constant beside a tensor: numbers take its dtype where that can hold them."""
+    if not isinstance(constant, bool | int | float):
+        return constant
+    dtype = tensor.dtype
+    if isinstance(constant, float) and "float" not in dtype:
+        dtype = config.floatx()
+    elif dtype == "bool" and not isinstance(constant, bool):
+        dtype = "int32"
+    return np.asarray(constant, dtype)
 
 
 @public(MODULE)
@@ -127,12 +141,16 @@ class Multiply(Binary):
         return dy * r.b, dy * r.a
 
 
+@public(MODULE, "Divide")
 @public(MODULE)
-@public(MODULE, "TrueDivide")
-class Divide(Binary):
+class TrueDivide(Binary):
     """y = a / b; da = dy / b, db = -dy y / b."""
 
-    function = staticmethod(np.divide)
+    @staticmethod
+    def function(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Integers give floats of the default dtype."""
+        y = np.divide(a, b)
+        return y if "f" in (a.dtype.kind, b.dtype.kind) else y.astype(config.floatx())
 
     def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
         """da = dy / b, db = -dy y / b."""
@@ -222,29 +240,19 @@ class GetItem(Unary):
         return getitem_grad(dy, residuals.key, residuals.shape)
 
 
-def _install_operators() -> None:
+def install_operators(table: dict[str, type[Binary]], reflected: bool = True) -> None:
+    """Gives `KerasTensor` the methods `__name__` and, if wanted, `__rname__`."""
+
     def binary(cls: type[Binary], swapped: bool) -> Callable[[Any, Any], Any]:
         def method(self: KerasTensor, other: Any) -> Any:
             return cls()(other, self) if swapped else cls()(self, other)
 
         return method
 
-    table = {
-        "add": Add,
-        "sub": Subtract,
-        "mul": Multiply,
-        "truediv": Divide,
-        "pow": Power,
-        "matmul": Matmul,
-    }
     for name, cls in table.items():
         setattr(KerasTensor, f"__{name}__", binary(cls, swapped=False))
-        setattr(KerasTensor, f"__r{name}__", binary(cls, swapped=True))
-    KerasTensor.__neg__ = lambda self: Negative()(self)  # type: ignore[attr-defined]
-    KerasTensor.__abs__ = lambda self: Absolute()(self)  # type: ignore[attr-defined]
-    KerasTensor.__getitem__ = (  # type: ignore[attr-defined]
-        lambda self, key: GetItem()(self, _checked_key(key))
-    )
+        if reflected:
+            setattr(KerasTensor, f"__r{name}__", binary(cls, swapped=True))
 
 
 def _checked_key(key: Any) -> Any:
@@ -256,4 +264,18 @@ def _checked_key(key: Any) -> Any:
     return key
 
 
-_install_operators()
+install_operators(
+    {
+        "add": Add,
+        "sub": Subtract,
+        "mul": Multiply,
+        "truediv": TrueDivide,
+        "pow": Power,
+        "matmul": Matmul,
+    }
+)
+KerasTensor.__neg__ = lambda self: Negative()(self)  # type: ignore[attr-defined]
+KerasTensor.__abs__ = lambda self: Absolute()(self)  # type: ignore[attr-defined]
+KerasTensor.__getitem__ = (  # type: ignore[attr-defined]
+    lambda self, key: GetItem()(self, _checked_key(key))
+)

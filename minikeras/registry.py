@@ -34,7 +34,7 @@ def public(module: str, name: str | None = None) -> Callable[[T], T]:
 
 
 _MODULES = (
-    "dtype_policies operations activations initializers regularizers constraints "
+    "dtype_policies comparisons activations initializers regularizers constraints "
     "layers models losses metrics optimizers callbacks random saving.keras2"
 ).split()
 

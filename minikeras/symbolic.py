@@ -130,6 +130,7 @@ class Node:
         tensor_arguments: the arguments that carry symbolic tensors, in order, each with
             its nesting: what `backward` returns gradients for. A layer does not know
             constant arrays from others, so its arguments with arrays are among them.
+            A mask is not: nothing is differentiated by it.
     """
 
     def __init__(
@@ -145,11 +146,11 @@ class Node:
         self.tensor_arguments = [
             a
             for name, a in named
-            if any_symbolic(a) or (is_layer and name != "mask" and _any_array(a))
+            if name != "mask" and (any_symbolic(a) or (is_layer and _any_array(a)))
         ]
         self.input_tensors = [
             t
-            for a in self.tensor_arguments
+            for a in [*self.tensor_arguments, kwargs.get("mask")]
             for t in tree.flatten(a)
             if is_keras_tensor(t)
         ]
@@ -220,7 +221,7 @@ class Operation:
         raise NotImplementedError
 
     def run_forward(
-        self, args: tuple, kwargs: dict[str, Any], training: bool, mask: Any
+        self, args: tuple, kwargs: dict[str, Any], training: bool | None, mask: Any
     ) -> tuple[Any, Any]:
         """Calls `forward` as a graph does."""
         return self.forward(*args, **kwargs)

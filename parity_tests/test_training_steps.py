@@ -10,6 +10,7 @@ import pytest
 import minikeras
 from parity_tests import runner
 from parity_tests.functions import default_dtype
+from parity_tests.model_checks import shape_of
 from parity_tests.model_twins import (
     PerLibrary,
     call,
@@ -151,15 +152,6 @@ class TestPredict:
         x = np.ones((3, 2), "float32")
         model.predict(x, verbose=0)[:] = 5
         assert_equal(x, np.ones((3, 2), "float32"))
-
-
-def shape_of(structure: Any) -> Any:
-    """Types and shapes, nested as the structure."""
-    if isinstance(structure, dict):
-        return {key: shape_of(value) for key, value in structure.items()}
-    if isinstance(structure, list | tuple):
-        return type(structure)(shape_of(item) for item in structure)
-    return tuple(structure.shape)
 
 
 class TestOnBatch:

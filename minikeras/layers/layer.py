@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minikeras import dtype_policies, tree
+from minikeras.comparisons import KerasTensor  # with its operators
 from minikeras.layers.building import Buildable, get_regularizer
 from minikeras.layers.calls import CallRecord
 from minikeras.layers.configured import Configured
 from minikeras.layers.input_spec import check_inputs
-from minikeras.operations import KerasTensor  # with its operators
+from minikeras.layers.symbolic_masks import add_mask, mark_outputs
 from minikeras.symbolic import (
     Node,
     Operation,
@@ -64,6 +65,8 @@ class Layer(Buildable, Configured, Operation):
     couples_examples = False
     # True where `compute_mask` makes a mask although none came in.
     makes_mask = False
+    # True for models: `training=None` leaves it to the calls in their graph.
+    _passes_training_on = False
 
     _forward_takes: frozenset[str] = frozenset({"training", "mask"})
     _backward_takes_need_dx = False
@@ -158,12 +161,16 @@ class Layer(Buildable, Configured, Operation):
         return self.forward(*args, **kwargs)[0]
 
     def run_forward(
-        self, args: tuple, kwargs: dict[str, Any], training: bool, mask: Any
+        self, args: tuple, kwargs: dict[str, Any], training: bool | None, mask: Any
     ) -> tuple[Any, Any]:
         """`forward`, given the arguments of a call and what travels beside them."""
         if "training" in self._forward_takes:
-            if kwargs.get("training") is None:
-                kwargs = {**kwargs, "training": training}
+            # NB: as in Keras, what the run says outdoes what the graph says.
+            if training is None:
+                training = kwargs.get("training")
+            if not self._passes_training_on:
+                training = bool(training)
+            kwargs = {**kwargs, "training": training}
         elif "training" in kwargs:
             kwargs = {k: v for k, v in kwargs.items() if k != "training"}
         if mask is not None and "mask" in self._forward_takes and "mask" not in kwargs:
@@ -209,10 +216,12 @@ class Layer(Buildable, Configured, Operation):
         # `build` may have narrowed the input_spec (Dense learns its last axis).
         check_inputs(self.input_spec, first, self.name)
         if any_symbolic((args, kwargs)):
+            kwargs = add_mask(self, args, kwargs)
             with self._open_name_scope():
                 outputs = self.compute_output_spec(*args, **kwargs)
             self._built = True
             Node(self, args, kwargs, outputs)
+            mark_outputs(self, args, kwargs, outputs)
             return outputs
         with self._open_name_scope():
             outputs = self._call_on_arrays(args, dict(kwargs))
@@ -220,11 +229,11 @@ class Layer(Buildable, Configured, Operation):
         return outputs
 
     def _call_on_arrays(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        training = bool(kwargs.pop("training", None) or False)
+        training = kwargs.pop("training", None)
         mask = kwargs.pop("mask", None)
         if _overrides(self, "call") and type(self).forward is Layer.forward:
             takes = _accepts(type(self).call, ("training", "mask"))
-            given = {"training": training, "mask": mask}
+            given = {"training": bool(training), "mask": mask}
             return self.call(*args, **kwargs, **{k: given[k] for k in takes})
         outputs, residuals = self.run_forward(args, kwargs, training, mask)
         self._call_losses = []

@@ -30,7 +30,8 @@ def clone_model(
         call_function: calls the copy: `call_function(layer, *args, **kwargs)`.
         recursive: whether nested models are cloned layer by layer too.
 
-    The compile state is not copied, as in Keras.
+    NB: a clone of a compiled model is compiled, with a new optimizer. A subclassed
+    model, which is made from its config, is not.
     """
     if kwargs:
         raise ValueError(f"Arguments not recognized: {kwargs}")
@@ -41,17 +42,25 @@ def clone_model(
                 "In a Sequential model, layers aren't called at model-construction "
                 f"time (they're merely listed). Received: call_function={call_function}"
             )
-        return _clone_sequential(model, clone_function, input_tensors, recursive)
+        copy = _clone_sequential(model, clone_function, input_tensors, recursive)
+        return _compiled_like(model, copy)
     if isinstance(model, Functional):
-        return _clone_functional(
+        copy = _clone_functional(
             model, clone_function, call_function, input_tensors, recursive
         )
+        return _compiled_like(model, copy)
     if clone_function is not None or input_tensors is not None:
         raise ValueError(
             "Arguments `clone_function` and `input_tensors` are only supported for "
             f"Sequential models or Functional models. Received: {type(model).__name__}"
         )
     return type(model).from_config(model.get_config())
+
+
+def _compiled_like(model: Any, copy: Any) -> Any:
+    if model.compiled:
+        copy.compile_from_config(model.get_compile_config())
+    return copy
 
 
 def _copy_layer(layer: Any, clone_function: Any, recursive: bool) -> Any:
@@ -79,7 +88,7 @@ def _clone_sequential(
     elif isinstance(model._stack[0] if model._stack else None, InputLayer):
         first = model._stack[0]
         layers.insert(0, Input(batch_shape=first.batch_shape, dtype=first.dtype))
-    copy = type(model)(layers, name=model.name)
+    copy = Sequential(layers, trainable=model.trainable, name=model.name)
     if model.built and not copy.built and len(layers):
         copy.build(model.input_shape)
     return copy

@@ -114,7 +114,7 @@ class Functional(Model):
 
     @property
     def input_names(self) -> list[str]:
-        """The names of the inputs: keys for data given as a dict."""
+        """The names of the input layers."""
         return [t._keras_history[0].name for t in self.inputs]
 
     def build(self, input_shape: Any = None) -> None:
@@ -124,7 +124,7 @@ class Functional(Model):
     # --- Running ----------------------------------------------------------------------
 
     def forward(
-        self, inputs: Any, *, training: bool = False, mask: Any = None
+        self, inputs: Any, *, training: bool | None = None, mask: Any = None
     ) -> tuple[Any, GraphResiduals]:
         """Runs the graph."""
         flat = self._flat_inputs(inputs)
@@ -160,28 +160,41 @@ class Functional(Model):
         """Arrays in the order, rank and dtype of the graph's inputs."""
         if self._plain and isinstance(inputs, np.ndarray):
             return [self._fit_input(inputs, self._graph.inputs[0])]
-        if isinstance(inputs, dict) and not isinstance(self._input_structure, dict):
-            missing = [n for n in self.input_names if n not in inputs]
-            if missing:
-                raise self._structure_error(inputs)
-            inputs = [inputs[name] for name in self.input_names]
+        structure = self._input_structure
+        if isinstance(inputs, dict) and not isinstance(structure, dict):
+            names = [t.name for t in self._graph.inputs]
+            if not set(names) <= set(inputs):
+                raise ValueError(self._structure_message(inputs))
+            inputs = [inputs[name] for name in names]
+        elif not tree.same_structure(inputs, structure):
+            inputs = self._without_spare_keys(inputs)
         flat = tree.flatten(inputs)
-        if isinstance(self._input_structure, dict) and isinstance(inputs, dict):
-            missing = [k for k in self._input_structure if k not in inputs]
-            if missing:
-                raise self._structure_error(inputs)
-            flat = tree.flatten({k: inputs[k] for k in self._input_structure})
         if len(flat) != len(self._graph.inputs):
-            raise self._structure_error(inputs)
+            raise ValueError(self._structure_message(inputs))
         pairs = zip(flat, self._graph.inputs, strict=True)
         return [self._fit_input(x, t) for x, t in pairs]
 
-    def _structure_error(self, inputs: Any) -> ValueError:
+    def _without_spare_keys(self, inputs: Any) -> Any:
+        """Inputs of another structure: refused, or used with a warning as in Keras."""
+        structure, message = self._input_structure, self._structure_message(inputs)
+        if isinstance(structure, dict):
+            in_order = list(structure) == sorted(structure)
+            if not isinstance(inputs, dict) and not in_order:
+                raise ValueError(message)
+            if isinstance(inputs, dict):
+                if not set(structure) <= set(inputs):
+                    raise ValueError(message)
+                inputs = {key: inputs[key] for key in structure}
+        if not (self._plain and not tree.is_nested(inputs)):
+            warnings.warn(message, stacklevel=2)
+        return inputs
+
+    def _structure_message(self, inputs: Any) -> str:
         expected = tree.map_structure(lambda t: t.name, self._input_structure)
         received = tree.map_structure(
             lambda x: f"Tensor(shape={getattr(x, 'shape', None)})", inputs
         )
-        return ValueError(
+        return (
             f"The structure of `inputs` of model '{self.name}' doesn't match the "
             f"expected structure.\nExpected: {expected}\nReceived: inputs={received}"
         )

@@ -29,6 +29,8 @@ class Model(Trainer, Layer):
         dtype: dtype policy.
     """
 
+    _passes_training_on = True
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional_call(args, kwargs):
             from minikeras.models.functional import Functional

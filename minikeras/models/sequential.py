@@ -152,7 +152,9 @@ class Sequential(Model):
             )
         return self._functional
 
-    def forward(self, inputs: Any, *, training: bool = False, mask: Any = None) -> Any:
+    def forward(
+        self, inputs: Any, *, training: bool | None = None, mask: Any = None
+    ) -> Any:
         """Runs the layers in order."""
         self._ensure_built(inputs)
         return self._require().forward(inputs, training=training, mask=mask)

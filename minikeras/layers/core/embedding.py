@@ -181,7 +181,7 @@ class Embedding(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """True where the id is not 0, if `mask_zero`."""
-        return np.not_equal(inputs, 0) if self.mask_zero else None
+        return inputs != 0 if self.mask_zero else None
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """(N, ..., D)."""

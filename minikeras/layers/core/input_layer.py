@@ -62,9 +62,7 @@ class InputLayer(Layer):
         self.ragged = False
         self.optional = optional
         if input_tensor is None:
-            input_tensor = KerasTensor(
-                self._batch_shape, self._input_dtype, name=self.name
-            )
+            input_tensor = KerasTensor(self._batch_shape, self._input_dtype, name=name)
         Node(self, (), {}, input_tensor)
         self.built = True
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minikeras.casting import cast
+from minikeras.comparisons import AnyTrue
 from minikeras.layers.layer import Layer
 from minikeras.registry import public
+from minikeras.symbolic import is_keras_tensor
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
@@ -78,8 +80,10 @@ class Masking(Layer):
         value = cast(self.mask_value, x.dtype if x.dtype.kind == "f" else "float32")
         return np.any(np.not_equal(x, value), axis=-1)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> np.ndarray:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """True where a step is not padding. NB: Keras ignores a mask that came in."""
+        if is_keras_tensor(inputs):
+            return AnyTrue(axis=-1)(inputs != self.mask_value)
         return self._valid(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
