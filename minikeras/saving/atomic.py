@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +30,7 @@ def atomic_path(filepath: str | os.PathLike) -> Iterator[Path]:
         _finish(temporary)
         os.replace(temporary, target)
         _sync_folder(target.parent)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise _explained(error, target) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -57,7 +58,7 @@ def replace_together(index: Path, others: list[Path]) -> Iterator[list[Path]]:
                 os.replace(path, target)
             os.replace(temporary[0], index)
             _sync_folder(index.parent)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise _explained(error, index) from error
 
 
@@ -97,8 +98,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _explained(error: OSError, target: Path) -> OSError:
+def _explained(error: OSError | RuntimeError, target: Path) -> Exception:
     """The same kind of error, which says what is still whole."""
+    if isinstance(error, RuntimeError):
+        # h5py's word for a disk that is full: "... (errno = 28, error message = ...)"
+        found = re.search(r"errno = (\d+)", str(error))
+        if found is None:
+            return error
+        error = OSError(int(found[1]), os.strerror(int(found[1])))
     state = "The old file is unchanged." if target.exists() else "There is no file."
     reason = error.strerror or str(error)
     message = f"Cannot write '{target}': {reason}. {state}"

@@ -37,12 +37,12 @@ def build_model(
         if not compile:
             config.pop("compile_config", None)
         model = make_model(config, source, place, contents.keras_version)
-        if is_legacy:
-            loaded = legacy_h5.load_into(model, contents)
-            if compile:
-                loaded |= legacy_h5.compile_model(model, contents)
-        else:
-            with refusing(source, "the weights"):
+        with refusing(source, "the weights"):
+            if is_legacy:
+                loaded = legacy_h5.load_into(model, contents)
+                if compile:
+                    loaded |= legacy_h5.compile_model(model, contents)
+            else:
                 arrays = contents.arrays
                 if contents.is_keras_2:
                     arrays = keras2.with_learning_rate(arrays, model)

@@ -79,22 +79,26 @@ def open_contents(path: str) -> Iterator[Contents]:
     if not os.path.isfile(path):
         raise FileRefused(path, "", "not a file, but a folder or a device.")
     with ExitStack() as stack:
-        if path.endswith(".json"):
-            yield _open_json(path, stack)
-            return
-        with refusing(path, "", "cannot be read: "), open(path, "rb") as file:
-            start = file.read(8)
-        if start == b"\x89HDF\r\n\x1a\n":
-            yield _open_h5(path, stack)
-        elif zipfile.is_zipfile(path):
-            yield _open_keras(path, stack)
-        else:
-            raise FileRefused(
-                path,
-                "",
-                "neither a zip ('.keras') nor HDF5 ('.weights.h5', '.h5'). It is "
-                "damaged, cut off, or another kind of file.",
-            )
+        with refusing(path, "", "cannot be read: "):
+            contents = _open(path, stack)
+        yield contents
+
+
+def _open(path: str, stack: ExitStack) -> Contents:
+    if path.endswith(".json"):
+        return _open_json(path, stack)
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if start == b"\x89HDF\r\n\x1a\n":
+        return _open_h5(path, stack)
+    if zipfile.is_zipfile(path):
+        return _open_keras(path, stack)
+    raise FileRefused(
+        path,
+        "",
+        "neither a zip ('.keras') nor HDF5 ('.weights.h5', '.h5'). It is damaged, cut "
+        "off, or another kind of file.",
+    )
 
 
 # --- `.keras` -------------------------------------------------------------------------

@@ -152,10 +152,10 @@ def load_weights(
             f"{filepath}"
         )
     with open_contents(path) as contents:
-        if contents.group is not None:
-            legacy_h5.load_into(model, contents, bool(by_name), skip_mismatch)
-            return
-        if not contents.arrays and contents.format == "architecture":
+        if contents.format == "architecture":
             raise FileRefused(path, "", "holds an architecture and no weights.")
         with refusing(path, "the weights"):
+            if contents.group is not None:
+                legacy_h5.load_into(model, contents, bool(by_name), skip_mismatch)
+                return
             read_tree(contents.arrays, model, path, skip_mismatch)
