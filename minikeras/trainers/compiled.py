@@ -86,6 +86,7 @@ class CompileState:
                 metrics, weighted_metrics, output_names=output_names
             )
         self.optimizer = optimizer
+        optimizer.in_compiled_step = not run_eagerly
         self.loss = self.loss if loss is None else loss
         self._compile_loss = compile_loss
         self._compile_metrics = compile_metrics
