@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minikeras
 from minikeras.optimizers import schedules
 from minikeras.variables import Variable
-from parity_tests.oracle import keras
+from parity_tests.oracle import keras, tf
 from parity_tests.records import parity_case
 from parity_tests.tolerance import assert_close, assert_equal
 
@@ -74,6 +74,21 @@ class TestAgainstKeras:
             for step in [*around, *more]:
                 rate, expected = ours(step), theirs(step).numpy()
                 assert_close(rate, expected, name=f"{name} at {step}")
+
+    @pytest.mark.parametrize("name", NAMES)
+    @given(data=st.data(), more=st.lists(st.floats(0, 9), max_size=9))
+    def test_rates_in_fit_are_equal_to_the_last_bit(self, name, data, more):
+        _, config, length = data.draw(cases([name]))
+        ours = getattr(schedules, name)(**config)
+        theirs = getattr(keras_schedules, name)(**config)
+        step = tf.Variable(0, dtype=tf.int64)
+        compiled = tf.function(lambda: theirs(step))
+        # Not further: TensorFlow sets rates below 1e-38 to zero.
+        numbers = [int(length * decays) for decays in more]
+        for number in [0, 1, length - 1, length, length + 1, 2 * length, *numbers]:
+            step.assign(number)
+            rate = ours.in_compiled_step(np.int64(number))
+            assert_equal(rate, np.asarray(compiled()), name=f"{name} at {number}")
 
     @given(case=cases())
     def test_config_travels(self, case):

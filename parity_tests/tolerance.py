@@ -32,6 +32,9 @@ REFEREE_MARGIN = 16
 # 6.5 (relu) to 32 (tanh) (KERAS_FACTS 6.3). Ten steps stayed within 16 eps of max|w|.
 TRAJECTORY_ROUNDINGS = 128
 TRAJECTORY_STEPS = 10
+# A script run from its seed alone, in two libraries: losses, weights and predictions
+# after some hundred steps, relative to the largest value of the array.
+WHOLE_RUN = {"float64": 1e-12, "float32": 1e-5}
 # Central differences in float64, step h relative to the values: the error is about
 # h**2 (curvature) + eps / h (rounding); both are far below this at h = 1e-5.
 NUMERIC_DERIVATIVE = 1e-6
@@ -197,6 +200,27 @@ def assert_trajectory_close(
             _message(actual, expected, difference, name)
             + f"\n  tolerance  {room:.3g} of the scale, after {steps} steps"
         )
+
+
+def assert_run_close(actual: Any, expected: Any, dtype: str, *, name: str) -> None:
+    """What a whole script gives under both libraries: see `WHOLE_RUN`.
+
+    Args:
+        actual, expected: arrays; a history is made of Python's floats.
+        dtype: that of the run.
+        name: what to call it in the message.
+    """
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    _check_shape_and_dtype(actual, expected, name)
+    if expected.dtype.kind != "f":
+        assert_equal(actual, expected, name=name)
+        return
+    _check_not_finite(actual, expected, name)
+    room = WHOLE_RUN[dtype]
+    difference = measure(actual, expected, room)
+    if not difference.ok:
+        message = _message(actual, expected, difference, name)
+        raise AssertionError(f"{message}\n  tolerance  {room:.3g} of the scale")
 
 
 def assert_derivative_close(

@@ -60,6 +60,7 @@ class Optimizer(Stages):
 
     # Whether update_step can take a RowGradient; if not, it gets the dense sum.
     takes_row_gradients = False
+    in_compiled_step = False  # set by `Model.compile`
 
     def __init__(
         self,
@@ -179,6 +180,14 @@ class Optimizer(Stages):
         if isinstance(self._learning_rate, Variable):
             return self._learning_rate
         return self._learning_rate()
+
+    def _learning_rate_of_step(self) -> Any:
+        # NB: Keras rounds schedules in another way where it compiles: see `Formula`.
+        if self.in_compiled_step and isinstance(
+            self._learning_rate, LearningRateSchedule
+        ):
+            return self._learning_rate.in_compiled_step(self._iterations)
+        return self.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
@@ -315,7 +324,7 @@ class Optimizer(Stages):
             if self.gradient_accumulation_steps:
                 gradients = self._accumulated(gradients, variables)
             gradients = self._clipped(gradients)
-            learning_rate = self.learning_rate
+            learning_rate = self._learning_rate_of_step()
             self._apply_weight_decay(variables, learning_rate)
             for gradient, variable in zip(gradients, variables, strict=True):
                 if isinstance(gradient, RowGradient) and not self.takes_row_gradients:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minikeras import casting
+from minikeras.random import glibc
 
 
 def cast(value: Any, dtype: Any) -> Any:
@@ -21,8 +22,20 @@ def cast(value: Any, dtype: Any) -> Any:
     return casting.cast(value, dtype)[()]
 
 
+def cos(x: Any) -> Any:
+    """The cosine of a scalar near [0, pi], in float32 the C library's."""
+    if x.dtype != np.float32:
+        return np.cos(x)
+    return glibc.sincos(np.abs(np.array([x])))[1].astype(np.float32)[0]
+
+
+def log(x: Any) -> Any:
+    """The logarithm of a positive scalar, in float32 the C library's."""
+    return glibc.log(np.array([x]))[0] if x.dtype == np.float32 else np.log(x)
+
+
 def in_double(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Evaluates `np.power`, `np.cos`, ... in float64 and rounds once to the dtype.
+    """Evaluates `np.power` and the like in float64 and rounds once to the dtype.
 
     NumPy's float32 versions are up to 4 units in the last place off, depend on the
     processor, and move the step at which a schedule restarts.

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.optimizers.scalars import cast, in_double
+from minikeras.optimizers.scalars import cast, cos, in_double, log
 from minikeras.optimizers.schedules.learning_rate_schedule import (
-    LearningRateSchedule,
+    Formula,
     check_positive,
+    ratio,
     start,
 )
 from minikeras.registry import public
 
 
 @public("keras.optimizers.schedules")
-class CosineDecay(LearningRateSchedule):
+class CosineDecay(Formula):
     """Half a period of a cosine, after an optional linear warmup.
 
     Args:
@@ -56,12 +57,13 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_steps = warmup_steps
         self.warmup_target = warmup_target
 
-    def __call__(self, step: Any) -> Any:
-        """The learning rate of this step."""
+    def rate(self, step: Any, compiled: bool) -> Any:
+        """The learning rate of this step; see `Formula`."""
         initial, step, dtype = start(self.initial_learning_rate, step)
         decay_steps = cast(self.decay_steps, dtype)
         if self.warmup_target is None:
-            return self._decay(np.minimum(step, decay_steps), decay_steps, initial)
+            step = np.minimum(step, decay_steps)
+            return self._decay(step, decay_steps, initial, compiled)
         if dtype.kind != "f":
             raise ValueError(
                 "`initial_learning_rate` must be a float when `warmup_target` is given "
@@ -71,14 +73,14 @@ class CosineDecay(LearningRateSchedule):
         target = cast(self.warmup_target, dtype)
         warmup_steps = cast(self.warmup_steps, dtype)
         step = np.minimum(step, decay_steps + warmup_steps)
-        # max(): the unused branch of `where` must not divide by zero.
-        warm = (target - initial) * (step / max(warmup_steps, 1)) + initial
-        decayed = self._decay(step - warmup_steps, decay_steps, target)
-        return np.where(step < warmup_steps, warm, decayed)[()]
+        # TensorFlow does not rearrange the branches of a condition.
+        if step < warmup_steps:
+            return (target - initial) * (step / warmup_steps) + initial
+        return self._decay(step - warmup_steps, decay_steps, target, compiled=False)
 
-    def _decay(self, step: Any, decay_steps: Any, rate: Any) -> Any:
-        angle = decay_steps.dtype.type(math.pi) * (step / decay_steps)
-        cosine = 0.5 * (1 + in_double(np.cos, angle))
+    def _decay(self, step: Any, decay_steps: Any, rate: Any, compiled: bool) -> Any:
+        pi = decay_steps.dtype.type(math.pi)
+        cosine = 0.5 * (1 + cos(ratio(step, decay_steps, compiled, pi)))
         alpha = float(self.alpha)
         return rate * ((1 - alpha) * cosine + alpha)
 
@@ -95,7 +97,7 @@ class CosineDecay(LearningRateSchedule):
 
 
 @public("keras.optimizers.schedules")
-class CosineDecayRestarts(LearningRateSchedule):
+class CosineDecayRestarts(Formula):
     """Cosine decays one after the other, each starting high again.
 
     Args:
@@ -136,8 +138,8 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.alpha = alpha
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        """The learning rate of this step."""
+    def rate(self, step: Any, compiled: bool) -> Any:
+        """The learning rate of this step; see `Formula`."""
         initial, step, dtype = start(self.initial_learning_rate, step)
         if dtype.kind != "f":
             raise ValueError(
@@ -145,18 +147,23 @@ class CosineDecayRestarts(LearningRateSchedule):
                 f"Received: initial_learning_rate={self.initial_learning_rate!r}"
             )
         alpha, m_mul = cast(self.alpha, dtype), cast(self._m_mul, dtype)
-        decay, fraction = self._position(step / cast(self.first_decay_steps, dtype))
+        first = cast(self.first_decay_steps, dtype)
+        decay, fraction = self._position(ratio(step, first, compiled))
         height = in_double(np.power, m_mul, decay)
-        cosine = 0.5 * height * (1 + in_double(np.cos, dtype.type(math.pi) * fraction))
-        return initial * ((1 - alpha) * cosine + alpha)
+        wave = 1 + cos(dtype.type(math.pi) * fraction)
+        if not compiled:
+            return initial * ((1 - alpha) * (0.5 * height * wave) + alpha)
+        # All constant factors first, and without alpha `initial` is one of them.
+        if alpha == 0:
+            return 0.5 * initial * height * wave
+        return initial * (0.5 * (1 - alpha) * height * wave + alpha)
 
     def _position(self, x: Any) -> tuple[Any, Any]:
         """Which decay this is, and the fraction of it that has passed."""
         t_mul = cast(self._t_mul, x.dtype)
         if t_mul == 1:
             return np.floor(x), x - np.floor(x)
-        log = in_double(np.log, 1 - x * (1 - t_mul)) / in_double(np.log, t_mul)
-        decay = np.floor(log)
+        decay = np.floor(log(1 - x * (1 - t_mul)) / log(t_mul))
         length = in_double(np.power, t_mul, decay)
         begin = (1 - length) / (1 - t_mul)
         return decay, (x - begin) / length

@@ -9,16 +9,18 @@ import numpy as np
 
 from minikeras.optimizers.scalars import cast, in_double
 from minikeras.optimizers.schedules.learning_rate_schedule import (
+    Formula,
     LearningRateSchedule,
     as_tensor,
     check_positive,
+    ratio,
     start,
 )
 from minikeras.registry import public
 
 
 @public("keras.optimizers.schedules")
-class ExponentialDecay(LearningRateSchedule):
+class ExponentialDecay(Formula):
     """Divides the learning rate by the same factor every `decay_steps` steps.
 
     Args:
@@ -50,10 +52,10 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase = staircase
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        """The learning rate of this step."""
+    def rate(self, step: Any, compiled: bool) -> Any:
+        """The learning rate of this step; see `Formula`."""
         initial, step, dtype = start(self.initial_learning_rate, step)
-        exponent = step / cast(self.decay_steps, dtype)
+        exponent = ratio(step, cast(self.decay_steps, dtype), compiled)
         if self.staircase:
             exponent = np.floor(exponent)
         return initial * in_double(np.power, cast(self.decay_rate, dtype), exponent)
@@ -70,7 +72,7 @@ class ExponentialDecay(LearningRateSchedule):
 
 
 @public("keras.optimizers.schedules")
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(Formula):
     """Decays like 1 / time.
 
     Args:
@@ -102,13 +104,16 @@ class InverseTimeDecay(LearningRateSchedule):
         self.staircase = staircase
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        """The learning rate of this step."""
+    def rate(self, step: Any, compiled: bool) -> Any:
+        """The learning rate of this step; see `Formula`."""
         initial, step, dtype = start(self.initial_learning_rate, step)
-        periods = step / cast(self.decay_steps, dtype)
+        decay_steps = cast(self.decay_steps, dtype)
+        decay_rate = cast(self.decay_rate, dtype)
         if self.staircase:
-            periods = np.floor(periods)
-        return initial / (1 + cast(self.decay_rate, dtype) * periods)
+            decay = decay_rate * np.floor(ratio(step, decay_steps, compiled))
+        else:
+            decay = ratio(step, decay_steps, compiled, decay_rate)
+        return initial / (1 + decay)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -122,7 +127,7 @@ class InverseTimeDecay(LearningRateSchedule):
 
 
 @public("keras.optimizers.schedules")
-class PolynomialDecay(LearningRateSchedule):
+class PolynomialDecay(Formula):
     """Goes from one learning rate to another along a power of the time left.
 
     Args:
@@ -158,17 +163,18 @@ class PolynomialDecay(LearningRateSchedule):
         self.cycle = cycle
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
-        """The learning rate of this step."""
+    def rate(self, step: Any, compiled: bool) -> Any:
+        """The learning rate of this step; see `Formula`."""
         initial, step, dtype = start(self.initial_learning_rate, step)
         end = cast(self.end_learning_rate, dtype)
         decay_steps = cast(self.decay_steps, dtype)
         if self.cycle:
-            cycles = np.where(step == 0, 1, np.ceil(step / decay_steps))
-            decay_steps = decay_steps * cycles.astype(dtype)[()]
+            cycles = np.ceil(ratio(step, decay_steps, compiled))
+            cycles = np.where(step == 0, 1, cycles).astype(dtype)[()]
+            left = 1 - step / (decay_steps * cycles)
         else:
             step = np.minimum(step, decay_steps)
-        left = 1 - step / decay_steps
+            left = 1 - ratio(step, decay_steps, compiled)
         return (initial - end) * in_double(
             np.power, left, cast(self.power, dtype)
         ) + end

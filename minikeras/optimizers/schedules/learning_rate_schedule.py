@@ -34,6 +34,10 @@ class LearningRateSchedule:
             "`__call__(self, step)`."
         )
 
+    def in_compiled_step(self, step: Any) -> Any:
+        """The rate as a compiled training step rounds it; see `Formula`."""
+        return self(step)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain data."""
         raise NotImplementedError(
@@ -45,6 +49,42 @@ class LearningRateSchedule:
     def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
         """The schedule that `get_config` described."""
         return cls(**config)
+
+
+class Formula(LearningRateSchedule):
+    """A schedule that is a formula of `step / constant`, which is rounded in two ways.
+
+    NB: called by itself, Keras computes as the formula says. In `fit` TensorFlow first
+    rearranges it: for `factor * (step / divisor)` it computes
+    `step * (factor * (1 / divisor))`, with one operation at run time in place of two.
+    The results differ in their last bit, and in a float64 run it is float32's last bit.
+    """
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate of this step."""
+        return self.rate(step, compiled=False)
+
+    def in_compiled_step(self, step: Any) -> Any:
+        """The learning rate of this step, as `fit` rounds it."""
+        return self.rate(step, compiled=True)
+
+    def rate(self, step: Any, compiled: bool) -> Any:
+        """The formula."""
+        raise NotImplementedError
+
+
+def ratio(step: Any, divisor: Any, compiled: bool, factor: Any = None) -> Any:
+    """`factor * (step / divisor)`; `step * (factor * (1 / divisor))` if compiled.
+
+    >>> step, divisor = np.float32(7), np.float32(3)
+    >>> ratio(step, divisor, compiled=False), ratio(step, divisor, compiled=True)
+    (np.float32(2.3333333), np.float32(2.3333335))
+    """
+    if factor is None:
+        factor = divisor.dtype.type(1)
+    if compiled:
+        return step * (factor * (1 / divisor))
+    return factor * (step / divisor)
 
 
 def as_tensor(value: Any) -> Any:
