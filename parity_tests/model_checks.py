@@ -39,8 +39,8 @@ def names_of(model: Any) -> dict[str, Any]:
         "outputs": [(tuple(t.shape), str(t.dtype)) for t in model.outputs],
         "input_shape": plain(model.input_shape),
         "output_shape": plain(model.output_shape),
-        "output_names": list(model.output_names),
-        "operations": [operation.name for operation in model.operations],
+        "output_names": list(getattr(model, "output_names", ())),
+        "operations": [x.name for x in getattr(model, "operations", ())],
         "count": model.count_params(),
     }
 
@@ -65,9 +65,7 @@ def check_model(
     """Names, predictions for each of `calls`, and gradients, against Keras."""
     with default_dtype("float64"):
         twins = pair(make, seed)
-        ours, theirs = names_of(twins.ours), names_of(twins.theirs)
-        for key in theirs:
-            assert_equal(ours[key], theirs[key], name=key)
+        assert_same(names_of(twins.ours), names_of(twins.theirs))
         for inputs in calls:
             ours, theirs = twins.ours(inputs), twins.theirs(inputs)
             assert_equal(shape_of(ours), shape_of(theirs))
@@ -80,3 +78,17 @@ def check_model(
                 compiled(model, loss="mse")
             compare_gradients(twins, calls[0], y)
     return twins
+
+
+def assert_same(ours: Any, theirs: Any, name: str = "") -> None:
+    """Equal, or says at which place of nested lists and dicts not."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        assert_equal(sorted(ours), sorted(theirs), name=f"keys of {name}")
+        for key in theirs:
+            assert_same(ours[key], theirs[key], f"{name}[{key!r}]")
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        assert_equal(len(ours), len(theirs), name=f"length of {name}")
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            assert_same(a, b, f"{name}[{i}]")
+    else:
+        assert_equal(ours, theirs, name=name)

@@ -215,11 +215,6 @@ class Sequential(Model):
         return self._require("outputs").outputs
 
     @property
-    def output_names(self) -> list[str]:
-        """The name of the last layer, in a list."""
-        return self._require("output names").output_names
-
-    @property
     def input_dtype(self) -> str:
         """The dtype of the `Input`, if there is one."""
         stack = self.__dict__.get("_stack", ())
@@ -265,6 +260,4 @@ class Sequential(Model):
         shape = config.get("build_input_shape")
         if model._functional is None and isinstance(shape, list | tuple):
             model.build(tuple(shape))
-        if config.get("trainable") is False:
-            model.trainable = False
         return model

@@ -305,7 +305,7 @@ def _write_names(group: Any, name: str, names: list[str]) -> None:
 
 def _training_config(model: Any) -> dict[str, Any] | None:
     config = model.get_compile_config()
-    if config is None:
+    if not config:
         return None
     optimizer = config.pop("optimizer")
     config["loss"] = _old_form(config.get("loss"))

@@ -218,10 +218,10 @@ class CompileState:
 
     # --- Configuration ----------------------------------------------------------------
 
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """The arguments of `compile`, as plain data."""
+    def get_compile_config(self) -> dict[str, Any]:
+        """The arguments of `compile`, as plain data; empty before it."""
         if not self.compiled or self._compile_config is None:
-            return None
+            return {}
         from minikeras.serialization import serialize_keras_object
 
         return {k: serialize_keras_object(v) for k, v in self._compile_config.items()}

@@ -156,14 +156,16 @@ def _name(layer: Any, depth: int) -> str:
 
 
 def _output_shape(layer: Any) -> str:
-    """The shape of what the layer gives; "?" where it is not known yet."""
+    """The shape of what the layer last gave; "?" where it is not known yet."""
     nodes = getattr(layer, "_inbound_nodes", [])
     if nodes:
-        shapes = [str(t.shape) for t in nodes[0].outputs]
+        shapes = [str(t.shape) for t in nodes[-1].outputs]
         return shapes[0] if len(shapes) == 1 else f"[{', '.join(shapes)}]"
     outputs = getattr(layer, "_graph", None) and layer.outputs
     if outputs:
         return str(outputs[0].shape) if len(outputs) == 1 else str(layer.output_shape)
+    if getattr(layer, "_build_shapes", None):  # built by hand
+        return str(tuple(layer.compute_output_shape(*layer._build_shapes.values())))
     return "?"
 
 
