@@ -28,6 +28,16 @@ class History(NamedTuple):
     tensor_index: int
 
 
+_REFLECTED = {
+    "add": "__radd__",
+    "subtract": "__rsub__",
+    "multiply": "__rmul__",
+    "divide": "__rtruediv__",
+    "power": "__rpow__",
+    "matmul": "__rmatmul__",
+}
+
+
 class KerasTensor:
     """A tensor that has a shape and a dtype, and no values yet.
 
@@ -42,8 +52,6 @@ class KerasTensor:
     >>> (2.0 * x[:, :2] + 1.0).shape
     (None, 2)
     """
-
-    __array_ufunc__ = None  # array + tensor calls KerasTensor.__radd__
 
     def __init__(
         self,
@@ -83,11 +91,20 @@ class KerasTensor:
             f"Received: {self!r}"
         )
 
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        """`array + tensor` is `tensor.__radd__(array)`; no more is known to NumPy."""
+        name = _REFLECTED.get(ufunc.__name__)
+        if name and method == "__call__" and not is_keras_tensor(inputs[0]):
+            return getattr(self, name)(inputs[0])
+        return self.__array__()
+
     def __bool__(self) -> bool:
         raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")
 
     def __iter__(self) -> Any:
-        raise TypeError(
+        raise NotImplementedError(
             "Iterating over a symbolic KerasTensor is not supported. Slice it instead."
         )
 
@@ -168,7 +185,7 @@ class Node:
     @property
     def is_input(self) -> bool:
         """Whether it stands for a model input: nothing goes in."""
-        return not self.input_tensors
+        return not self.args and not self.kwargs
 
     @property
     def output_tensors(self) -> list[KerasTensor]:

@@ -115,6 +115,19 @@ class TestInputs:
 
         check_model(make, [ids, A], y=Y)
 
+    def test_a_dtype_for_each_input(self):
+        """Data is cast to the dtype of its input, not to that of the model."""
+
+        def make(k):
+            a, b = k.Input((4,), dtype="float64"), k.Input((3,), dtype="int32")
+            return k.Model([a, b], [a * 0.5, b + b])
+
+        twins = pair(make)
+        data = [A, B * 10]
+        theirs = [np.asarray(y) for y in twins.theirs([A, (B * 10).astype("int32")])]
+        for y, expected in zip(twins.ours(data), theirs, strict=True):
+            assert_equal(y, expected)
+
     def test_fixed_batch_size(self):
         def make(k):
             x = k.Input(batch_shape=(5, 4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,15 @@ class TestOperators:
 
         data = [np.round(A), np.round(A[::-1] * 2)]
         check_model(make, data)
+
+    @pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "pow"])
+    def test_an_array_on_the_left(self, name):
+        """Keras refuses it; here it is the same as on the right."""
+        x = minikeras.Input((4,), dtype="float64")
+        use, left = getattr(operator, name), np.arange(1.0, 5.0)
+        model = minikeras.Model(x, [use(left, x), use(np.float64(2), x)])
+        for y, expected in zip(model(A), [use(left, A), use(2.0, A)], strict=True):
+            assert_equal(y, expected)
 
     def test_equality_is_identity(self):
         a = minikeras.Input((3,))

@@ -45,7 +45,7 @@ class Functional(Model):
         self._graph = Graph(tree.flatten(inputs), tree.flatten(outputs))
         self._check_unique_names()
         if trainable is not None:
-            self.trainable = trainable
+            self._trainable = bool(trainable)  # the layers keep their own
         self._built = True
         self.output_names = [t._keras_history[0].name for t in self.outputs]
         # One array for one input, the case of nearly every call, needs no flattening.
@@ -74,6 +74,8 @@ class Functional(Model):
     def layers(self) -> list[Layer]:
         """The layers, inputs first, in Keras's order: by depth."""
         return [op for op in self._graph.operations if isinstance(op, Layer)]
+
+    layers = layers.setter(Model.layers.fset)  # which refuses
 
     @property
     def operations(self) -> list[Any]:
@@ -145,6 +147,9 @@ class Functional(Model):
         if self._plain:
             return flat[0]
         return tree.pack_sequence_as(self._input_structure, flat)
+
+    def _cast(self, x: Any) -> Any:
+        return x if isinstance(x, np.ndarray) else super()._cast(x)
 
     def _trace(self, inputs: Any, training: bool) -> tuple[Graph, list[Any]]:
         return self._graph, self._flat_inputs(inputs)

@@ -141,6 +141,8 @@ class Sequential(Model):
         stack = self._stack
         return stack[1:] if stack and isinstance(stack[0], InputLayer) else stack[:]
 
+    layers = layers.setter(Model.layers.fset)  # which refuses
+
     # --- Running: as the functional model of the stack --------------------------------
 
     def _require(self, what: str = "input") -> Functional:
