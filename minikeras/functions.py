@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from minikeras.ops.stable import as_array
+from minikeras.variables import Variable, tracing
 
 
 class differentiable:
@@ -59,6 +60,10 @@ class differentiable:
         """The value alone; on a symbolic tensor, a node of a graph."""
         from minikeras import symbolic
 
+        if tracing() and isinstance(x, Variable):
+            from minikeras.operations import read
+
+            x = read(x)
         if symbolic.any_symbolic((x, args, kwargs)):
             bound = inspect.signature(self.forward).bind(x, *args, **kwargs)
             first, *_ = bound.arguments

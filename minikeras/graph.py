@@ -33,7 +33,8 @@ class GraphResiduals(NamedTuple):
 
     records: tuple[Record, ...]  # one per node, in the order they ran
     output_masks: list[np.ndarray | None]  # masks that reached the outputs
-    activity_loss: Any  # sum of the activity regularizers' penalties
+    activity_loss: Any  # sum of all that is added to the loss on the way
+    losses: tuple[np.ndarray, ...] = ()  # the values of `Graph.losses`
 
 
 class Step:
@@ -81,12 +82,19 @@ class Graph:
         operations: every operation once, in Keras's order: by depth, then by first
             visit. `Model.layers` are the layers among them.
         nodes: every node, inputs included, in the order they run.
+        losses: tensors whose sums are added to the loss (`add_loss` in a `call`).
     """
 
-    def __init__(self, inputs: list[KerasTensor], outputs: list[KerasTensor]):
+    def __init__(
+        self,
+        inputs: list[KerasTensor],
+        outputs: list[KerasTensor],
+        losses: list[KerasTensor] | None = None,
+    ):
         self.inputs = inputs
         self.outputs = outputs
-        self.nodes, self.operations = sort_graph(inputs, outputs)
+        self.losses = losses or []
+        self.nodes, self.operations = sort_graph(inputs, outputs + self.losses)
         given = {id(t) for t in inputs}
         self.steps = [
             Step(node)
@@ -101,7 +109,7 @@ class Graph:
         for i, step in enumerate(self.steps):
             for tensor in step.node.input_tensors:
                 last[id(tensor)] = i
-        kept = {id(t) for t in self.outputs}
+        kept = {id(t) for t in self.outputs + self.losses}
         for key, i in last.items():
             if key not in kept:
                 self.steps[i].last_uses.append(key)
@@ -150,7 +158,9 @@ class Graph:
                 del values[key]
         outputs = [values[id(t)] for t in self.outputs]
         output_masks = [known_masks.get(id(t)) for t in self.outputs]
-        return outputs, GraphResiduals(tuple(records), output_masks, sum(penalties))
+        losses = tuple(values[id(t)] for t in self.losses)
+        total = sum([*penalties, *(loss.sum() for loss in losses)])
+        return outputs, GraphResiduals(tuple(records), output_masks, total, losses)
 
     def backward(
         self,
@@ -173,6 +183,8 @@ class Graph:
         sums: dict[int, Any] = {}
         for tensor, dy in zip(self.outputs, douts, strict=True):
             _accumulate(sums, tensor, dy)
+        for tensor, loss in zip(self.losses, residuals.losses, strict=True):
+            _accumulate(sums, tensor, np.ones_like(loss))  # in forward: loss.sum()
         live = self._live_tensors(grads, need_dx)
         pairs = zip(reversed(self.steps), reversed(residuals.records), strict=True)
         for step, record in pairs:

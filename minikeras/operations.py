@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minikeras import config
+from minikeras import config, naming
 from minikeras.ops.elementwise import (
     getitem_grad,
     matmul_grad,
@@ -19,12 +19,42 @@ from minikeras.ops.elementwise import (
     unbroadcast,
 )
 from minikeras.registry import public
-from minikeras.symbolic import KerasTensor, Operation, is_keras_tensor
+from minikeras.symbolic import KerasTensor, Node, Operation, is_keras_tensor
+from minikeras.variables import Variable
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
 
 MODULE = "keras.src.ops.numpy"  # where Keras's files say these classes are
+
+
+class ReadVariable(Operation):
+    """The value of a variable, as a tensor of a graph: y = v; dv = dy."""
+
+    def __init__(self, variable: Variable):
+        super().__init__(name=naming.auto_name("read_variable"))
+        self.variable = variable
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The variable."""
+        return [self.variable]
+
+    def forward(self, variable: Variable) -> tuple[np.ndarray, None]:
+        """Its value when the graph runs."""
+        return variable.value, None
+
+    def backward(self, dy: np.ndarray, residuals: None, grads: Gradients) -> tuple:
+        """Adds dy; no tensor came in."""
+        grads.add(self.variable, dy)
+        return ()
+
+
+def read(variable: Variable) -> KerasTensor:
+    """A symbolic tensor that stands for the variable's value."""
+    tensor = KerasTensor(variable.shape, variable.dtype)
+    Node(ReadVariable(variable), (variable,), {}, tensor)
+    return tensor
 
 
 class BinaryResiduals(NamedTuple):
@@ -37,7 +67,7 @@ class BinaryResiduals(NamedTuple):
 
 
 class Binary(Operation):
-    """`y = a (op) b`; one of the two may be a number or an array."""
+    """`y = a (op) b`; one of the two may be a number, an array or a `Variable`."""
 
     function: Callable[[Any, Any], Any]
 
@@ -46,6 +76,7 @@ class Binary(Operation):
 
     def __call__(self, x1: Any, x2: Any) -> Any:
         """Records which of the two are tensors of the graph."""
+        x1, x2 = (read(x) if isinstance(x, Variable) else x for x in (x1, x2))
         if not is_keras_tensor(x1):
             x1 = _like(x1, x2)
         elif not is_keras_tensor(x2):

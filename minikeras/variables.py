@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -207,7 +209,7 @@ class Variable:
         return len(self._array)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.value[index]
+        return _read(self)[index] if tracing() else self.value[index]
 
     def __iter__(self) -> Any:
         return iter(self.value)
@@ -289,6 +291,30 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, path: str) -> np.nd
     return value
 
 
+_local = threading.local()
+
+
+def tracing() -> bool:
+    """Whether a `call` is being traced: operators of variables then record nodes."""
+    return getattr(_local, "depth", 0) > 0
+
+
+@contextmanager
+def trace_variables() -> Iterator[None]:
+    """Within it the operators of variables record nodes, as those of tensors do."""
+    _local.depth = getattr(_local, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _local.depth -= 1
+
+
+def _read(variable: Variable) -> Any:
+    from minikeras.operations import read
+
+    return read(variable)
+
+
 def _add_operators() -> None:
     """Arithmetic and comparisons act on the values and return arrays."""
     binary = (
@@ -297,6 +323,10 @@ def _add_operators() -> None:
 
     def forward(name: str) -> Callable[[Variable, Any], Any]:
         def operator(self: Variable, other: Any) -> Any:
+            if hasattr(other, "_keras_history"):  # symbolic: it records the operation
+                return NotImplemented
+            if tracing():
+                return getattr(_read(self), name)(other)
             other = other.value if isinstance(other, Variable) else other
             return getattr(self.value, name)(np.asarray(other, _dtype_for(self, other)))
 
@@ -305,7 +335,7 @@ def _add_operators() -> None:
 
     def unary(name: str) -> Callable[[Variable], Any]:
         def operator(self: Variable) -> Any:
-            return getattr(self.value, name)()
+            return getattr(_read(self) if tracing() else self.value, name)()
 
         operator.__name__ = name
         return operator

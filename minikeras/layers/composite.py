@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minikeras import tree
 from minikeras.graph import Graph, GraphResiduals
 from minikeras.symbolic import KerasTensor
+from minikeras.variables import trace_variables
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
@@ -50,8 +51,9 @@ class Trace:
 
         if "training" in _accepts(type(layer).call, ("training",)):
             kwargs = {**kwargs, "training": training}
+        layer._traced_losses = []
         try:
-            with layer._open_name_scope():
+            with layer._open_name_scope(), trace_variables():
                 self.outputs = layer.call(*args, **kwargs)
         except ValueError as error:
             if "symbolic" not in str(error):
@@ -62,6 +64,8 @@ class Trace:
                 "layers, activations and operators only, or write `forward` and "
                 f"`backward`. Cause: {error}"
             ) from error
+        finally:
+            losses, layer._traced_losses = layer._traced_losses, None
         flat = tree.flatten(self.outputs)
         if not all(_is_symbolic(t) for t in flat):
             raise ValueError(
@@ -69,7 +73,7 @@ class Trace:
                 "return tensors that depend on its inputs. Received: "
                 f"{[type(t).__name__ for t in flat]}"
             )
-        self.graph = Graph(self.inputs, flat)
+        self.graph = Graph(self.inputs, flat, losses)
 
     def output_spec(self) -> Any:
         """Fresh symbolic tensors of the outputs' shapes."""

@@ -38,7 +38,7 @@ from minikeras.symbolic import (
     infer_output_spec,
     is_keras_tensor,
 )
-from minikeras.variables import Variable
+from minikeras.variables import Variable, tracing
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
@@ -122,6 +122,7 @@ class Layer(Buildable, Configured, Operation):
         self._parent_path: str | None = None
         self._build_shapes: dict[str, Any] | None = None
         self._call_losses: list[Any] = []
+        self._traced_losses: list[Any] | None = None
         self._supports_masking = _overrides(self, "compute_mask")
 
     def _is_made_of_layers(self) -> bool:
@@ -196,6 +197,10 @@ class Layer(Buildable, Configured, Operation):
         if isinstance(x, list | tuple | dict):
             return tree.map_structure(self._cast, x)
         if isinstance(x, Variable):
+            if tracing():
+                from minikeras.operations import read
+
+                return read(x)
             return self._cast(x.value)
         if not is_keras_tensor(x) and hasattr(x, "__array__"):
             return self._cast(np.asarray(x))
@@ -234,6 +239,7 @@ class Layer(Buildable, Configured, Operation):
         if _overrides(self, "call") and type(self).forward is Layer.forward:
             takes = _accepts(type(self).call, ("training", "mask"))
             given = {"training": bool(training), "mask": mask}
+            self._call_losses = []
             return self.call(*args, **kwargs, **{k: given[k] for k in takes})
         outputs, residuals = self.run_forward(args, kwargs, training, mask)
         self._call_losses = []
@@ -261,7 +267,7 @@ class Layer(Buildable, Configured, Operation):
         """The output shape for an input shape; found by a trial run by default."""
         spec = tree.map_structure(
             lambda s: KerasTensor(s.shape, self.compute_dtype),
-            _Shapes.wrap(input_shape),
+            Shapes.wrap(input_shape),
         )
         return tree.map_structure(lambda t: t.shape, self.compute_output_spec(spec))
 
@@ -275,7 +281,7 @@ class Layer(Buildable, Configured, Operation):
             else:
                 shapes = self.compute_output_shape(**call.shapes_for(parameters))
             return tree.map_structure(
-                lambda s: KerasTensor(s.shape, self.compute_dtype), _Shapes.wrap(shapes)
+                lambda s: KerasTensor(s.shape, self.compute_dtype), Shapes.wrap(shapes)
             )
         if _overrides(self, "call") and type(self).forward is Layer.forward:
             from minikeras.layers.composite import trace
@@ -312,12 +318,28 @@ class Layer(Buildable, Configured, Operation):
         return found
 
     def add_loss(self, loss: Any) -> None:
-        """Adds values to `losses`, to be read after a call on arrays.
+        """Adds to the loss of the model this layer is in.
 
-        Note: NumPy values carry no gradient, so `fit` does not train on them. Use
-        `activity_regularizer` for a penalty that trains.
+        To be called in a `call` made of layers and operators, on what it computed: the
+        sum of the value is added to the loss, and its gradient flows back. After a call
+        on arrays the values are in `losses`.
+
+        Args:
+            loss: a tensor or a list of them.
+
+        Raises:
+            ValueError: for a number that does not depend on the inputs.
         """
-        self._call_losses.extend(x for x in tree.flatten(loss) if x is not None)
+        for value in tree.flatten(loss):
+            if self._traced_losses is None:
+                self._call_losses.append(value)
+            elif is_keras_tensor(value):
+                self._traced_losses.append(value)
+            elif value is not None:
+                raise ValueError(
+                    f"`add_loss` in the `call` of layer '{self.name}' expects a tensor "
+                    f"that depends on the inputs. Received: {value!r}"
+                )
 
     def _all_sublayers(self) -> list[Layer]:
         found: dict[int, Layer] = {}
@@ -331,7 +353,7 @@ class Layer(Buildable, Configured, Operation):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-class _Shapes:
+class Shapes:
     """One shape as a leaf: tuples of ints would look like structures of tensors."""
 
     def __init__(self, shape: tuple):
@@ -340,10 +362,10 @@ class _Shapes:
     @staticmethod
     def wrap(shapes: Any) -> Any:
         if isinstance(shapes, dict):
-            return {k: _Shapes.wrap(v) for k, v in shapes.items()}
+            return {k: Shapes.wrap(v) for k, v in shapes.items()}
         if all(n is None or hasattr(n, "__index__") for n in shapes):
-            return _Shapes(tuple(shapes))
-        return type(shapes)(_Shapes.wrap(s) for s in shapes)
+            return Shapes(tuple(shapes))
+        return type(shapes)(Shapes.wrap(s) for s in shapes)
 
 
 def _accepts(function: Callable[..., Any], names: tuple[str, ...]) -> frozenset[str]:

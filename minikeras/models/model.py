@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from minikeras import tree
 from minikeras.graph import Graph
-from minikeras.layers.layer import Layer
+from minikeras.layers.layer import Layer, Shapes
 from minikeras.registry import public
 from minikeras.symbolic import KerasTensor
 from minikeras.trainers.trainer import Trainer
@@ -74,12 +75,16 @@ class Model(Trainer, Layer):
 
         if input_shape is None:
             return
-        spec = KerasTensor(input_shape, self.compute_dtype)
+        spec = tree.map_structure(
+            lambda s: KerasTensor(s.shape, self.compute_dtype), Shapes.wrap(input_shape)
+        )
         trace(self, (spec,), {}, False)
         self._built = True
 
     def _maybe_build(self, args: tuple, kwargs: dict[str, Any]) -> None:
         if not self._built and type(self).build is Model.build:
+            if args:
+                self._note_shapes(args[0])
             return  # layers build themselves as `call` reaches them
         super()._maybe_build(args, kwargs)
 
@@ -87,18 +92,22 @@ class Model(Trainer, Layer):
         """(graph, flat inputs), or None for a model with a forward of its own."""
         if type(self).forward is not Layer.forward:
             return None
-        from minikeras import tree
         from minikeras.layers.composite import trace
 
         inputs = self._cast(inputs)
+        self._note_shapes(inputs)
         traced = trace(self, (inputs,), {}, training)
         self._output_example = traced.outputs
         self._built = True
         return traced.graph, [a for a in tree.flatten(inputs) if hasattr(a, "shape")]
 
-    def _pack_outputs(self, flat: list[Any]) -> Any:
-        from minikeras import tree
+    def _note_shapes(self, inputs: Any) -> None:
+        """Remembers the first inputs' shapes: a saved model is built from them."""
+        if self._build_shapes is None:
+            shapes = tree.map_structure(lambda x: (None, *x.shape[1:]), inputs)
+            self._build_shapes = {"input_shape": shapes}
 
+    def _pack_outputs(self, flat: list[Any]) -> Any:
         return tree.pack_sequence_as(self._output_example, flat)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:

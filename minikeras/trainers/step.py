@@ -104,6 +104,12 @@ def _total_loss(
     parts: list[Any] = []
     residuals = None
     if model._compile_loss is not None:
+        if y is None:
+            raise ValueError(
+                "None values not supported: the model was compiled with a loss, which "
+                "needs targets, and there are none. Pass them: fit(x, y). For "
+                "validation_data pass (x, y)."
+            )
         value, residuals = model._compile_loss.forward(
             y,
             predicted.y_pred,

@@ -13,6 +13,7 @@ from minikeras.trainers.data_adapters import (
     EpochIterator,
     class_weight_to_sample_weights,
     is_array_data,
+    pack_x_y_sample_weight,
     train_validation_split,
     unpack_x_y_sample_weight,
 )
@@ -214,7 +215,7 @@ class Trainer(CompileState):
         logs: dict[str, Any] = {}
         for step, data in iterator.enumerate_epoch():
             callbacks.on_train_batch_begin(step)
-            logs = self.train_step(data)
+            logs = self.train_step(pack_x_y_sample_weight(*data))
             callbacks.on_train_batch_end(step, logs)
             if self.stop_training:
                 break
@@ -265,7 +266,7 @@ class Trainer(CompileState):
         with self._running():
             for step, data in iterator.enumerate_epoch():
                 callbacks.on_test_batch_begin(step)
-                logs = self.test_step(data)
+                logs = self.test_step(pack_x_y_sample_weight(*data))
                 callbacks.on_test_batch_end(step, logs)
                 if self.stop_evaluating:
                     break
@@ -295,7 +296,7 @@ class Trainer(CompileState):
         with self._running():
             for step, data in iterator.enumerate_epoch():
                 callbacks.on_predict_batch_begin(step)
-                outputs = self.predict_step(data)
+                outputs = self.predict_step(pack_x_y_sample_weight(*data))
                 batches.append(outputs)
                 callbacks.on_predict_batch_end(step, {"outputs": outputs})
                 if self.stop_predicting:
