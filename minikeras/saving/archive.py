@@ -78,13 +78,18 @@ def write_shards(model: Any, path: str, max_shard_size: float) -> None:
     where: dict[str, Any] = {}
     for name, arrays in zip(names, shards, strict=True):
         for place in arrays:
-            files = where.setdefault("/" + place.rpartition("/")[0], [])
-            if name not in files:
-                files.append(name)
+            group = "/" + place.rpartition("/")[0]
+            if group not in where:
+                where[group] = name
+                continue
+            # NB: Keras writes a text for one array, and a list from the second on.
+            if isinstance(where[group], str):
+                where[group] = [where[group]]
+            if name not in where[group]:
+                where[group].append(name)
     index = {
         "metadata": {"total_size": float(total)},
-        # NB: Keras writes one file as a text, several as a list.
-        "weight_map": {k: v[0] if len(v) == 1 else v for k, v in where.items()},
+        "weight_map": where,
     }
     with replace_together(target, [target.with_name(n) for n in names]) as temporary:
         for file_path, arrays in zip(temporary[1:], shards, strict=True):
