@@ -5,7 +5,8 @@ from __future__ import annotations
 import hypothesis
 from hypothesis import given
 
-from parity_tests.architectures import Architecture, functionals, layers_in, sequentials
+from parity_tests.architectures import Architecture, layers_in
+from parity_tests.drawn_architectures import functionals, sequentials
 from parity_tests.functions import default_dtype
 from parity_tests.model_twins import check_fit, compare_gradients, pair
 from parity_tests.records import parity_case
