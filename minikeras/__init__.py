@@ -134,7 +134,7 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _ABSENT:
         raise AttributeError(
-            f"minikeras does not have `keras.{name}`. See the README for what it has."
+            f"minikeras does not have `keras.{name}`. See docs/differences.md."
         )
     from minikeras.registry import suggest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -10,8 +11,28 @@ from typing import NoReturn
 from minikeras.registry import suggest
 from minikeras.version import KERAS_VERSION, __version__
 
+# Command -> (module, what it does). The modules are loaded when they are wanted.
 COMMANDS = {
-    "demo": "train a ConvNet on digits and an LSTM on sunspots, and compare with Keras",
+    "demo": (
+        "minikeras.command_line.demo",
+        "train a ConvNet on digits and an LSTM on sunspots, and compare with Keras",
+    ),
+    "inspect": (
+        "minikeras.command_line.inspect_file",
+        "what is in a model or weights file: layers, weights, optimizer state",
+    ),
+    "summary": (
+        "minikeras.command_line.summary",
+        "make the model of a file and print its summary",
+    ),
+    "diff": (
+        "minikeras.command_line.diff",
+        "compare two files: configuration and weights (status 1 if they differ)",
+    ),
+    "convert": (
+        "minikeras.command_line.convert",
+        "write a model or its weights in another format",
+    ),
 }
 
 
@@ -28,11 +49,12 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The options and commands."""
+def make_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The options and commands; the arguments of `command` only, if it is given."""
     parser = _Parser(
         prog="python -m minikeras",
         description="Keras 3 in NumPy, readable to the bottom.",
+        epilog="Status: 0 success, 1 the files differ (diff), 2 an error.",
     )
     parser.add_argument(
         "--version",
@@ -40,24 +62,29 @@ def make_parser() -> argparse.ArgumentParser:
         version=f"minikeras {__version__} (follows Keras {KERAS_VERSION})",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    demo = commands.add_parser("demo", help=COMMANDS["demo"])
-    demo.add_argument("--seed", type=int, default=42, help="random seed (default 42)")
-    demo.add_argument(
-        "--no-keras", action="store_true", help="leave out the comparison with Keras"
-    )
+    for name, (module, text) in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
+        if name == command:
+            importlib.import_module(module).add_arguments(sub)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
-    parser = make_parser()
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    named = next((argument for argument in given if argument in COMMANDS), None)
+    options = make_parser(named).parse_args(given)
     if options.command is None:
-        parser.print_help()
+        make_parser().print_help()
         return 0
-    from minikeras.demo import run_demo
-
-    return run_demo(seed=options.seed, with_keras=not options.no_keras)
+    run = importlib.import_module(COMMANDS[options.command][0]).run
+    try:
+        return run(options)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"minikeras: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -66,6 +67,24 @@ NAMES = {
         set_backend set_max_epochs set_max_steps_per_epoch
     """,
 }
+
+
+@functools.cache
+def _plain_names() -> frozenset[str]:
+    return frozenset(_plain(n) for names in NAMES.values() for n in names.split())
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def is_absent(name: str) -> bool:
+    """Whether it is one of these names, in whatever spelling: "nadam", "f1_score".
+
+    >>> is_absent("nadam"), is_absent("adam")
+    (True, False)
+    """
+    return _plain(name) in _plain_names()
 
 
 def raise_absent(module: str, name: str, present: Iterable[str]) -> NoReturn:

@@ -83,6 +83,10 @@ def suggest(name: Any, candidates: Iterable[str]) -> str:
     """
     if not isinstance(name, str) or len(name) > 100:
         return ""
+    from minikeras.absent import is_absent
+
+    if is_absent(name):
+        return " Keras has it, minikeras does not (yet)."
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

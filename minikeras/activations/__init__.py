@@ -82,7 +82,7 @@ def get(identifier: Any) -> Any:
         found = _BY_NAME.get(identifier)
     if not callable(found):
         raise ValueError(
-            f"Could not interpret activation function identifier: {identifier}"
+            f"Could not interpret activation function identifier: {identifier}."
             + suggest(identifier, _BY_NAME)
         )
     return as_activation(found)

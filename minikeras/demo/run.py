@@ -103,7 +103,8 @@ def _compare(console: Any, tasks: list[Task]) -> None:
     if not keras_is_installed():
         console.print(
             'Keras is not installed. With it (pip install -e ".[parity]") this table '
-            "shows how closely minikeras follows it."
+            "shows how closely minikeras follows it.",
+            markup=False,
         )
         return
     table = Table()

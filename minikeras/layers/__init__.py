@@ -118,3 +118,7 @@ __all__ = [
 ]
 
 __getattr__ = getattr_for("layers", __all__)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -93,7 +93,7 @@ def get(identifier: Any) -> Any:
         found = _BY_NAME.get(identifier)
     if not callable(found):
         raise ValueError(
-            f"Could not interpret loss identifier: {identifier}"
+            f"Could not interpret loss identifier: {identifier}."
             + suggest(identifier, _BY_NAME)
         )
     return found() if isinstance(found, type) else found
@@ -144,3 +144,7 @@ __all__ = [
 ]  # fmt: skip
 
 __getattr__ = getattr_for("losses", __all__)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -180,3 +180,7 @@ def get(identifier: Any) -> Any:
 
 
 __getattr__ = getattr_for("metrics", __all__)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

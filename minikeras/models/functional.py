@@ -119,6 +119,11 @@ class Functional(Model):
         """The names of the input layers."""
         return [t._keras_history[0].name for t in self.inputs]
 
+    @property
+    def _owner(self) -> str:
+        """The name errors use: of the Sequential model it works for, or its own."""
+        return self.__dict__.get("_sequential_name", self.name)
+
     def build(self, input_shape: Any = None) -> None:
         """A functional model is built as it is made."""
         self._built = True
@@ -200,7 +205,7 @@ class Functional(Model):
             lambda x: f"Tensor(shape={getattr(x, 'shape', None)})", inputs
         )
         return (
-            f"The structure of `inputs` of model '{self.name}' doesn't match the "
+            f"The structure of `inputs` of model '{self._owner}' doesn't match the "
             f"expected structure.\nExpected: {expected}\nReceived: inputs={received}"
         )
 
@@ -217,7 +222,7 @@ class Functional(Model):
         x = np.asarray(x)
         if x.dtype.kind not in "biuf":
             raise ValueError(
-                f"Input '{tensor.name}' of model '{self.name}' expects numbers. "
+                f"Input '{tensor._keras_history[0].name}' of model '{self._owner}' expects numbers. "
                 f"Received: an array of dtype {x.dtype}"
             )
         if x.dtype.name != tensor.dtype:
@@ -232,9 +237,12 @@ class Functional(Model):
             for want, got in zip(tensor.shape[1:], x.shape[1:], strict=True)
         )
         if not fits:
+            hint = ""
+            if (None, *x.shape) == tensor.shape:
+                hint = " For a single example add a batch axis: x[None]."
             raise ValueError(
-                f"Input '{tensor.name}' of model '{self.name}' expected shape "
-                f"{tensor.shape}. Received: an array of shape {x.shape}"
+                f"Input '{tensor._keras_history[0].name}' of model '{self._owner}' expected shape "
+                f"{tensor.shape}. Received: an array of shape {x.shape}.{hint}"
             )
         return x
 

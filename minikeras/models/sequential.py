@@ -131,6 +131,7 @@ class Sequential(Model):
         for layer in self._stack[1:]:
             x = layer(x)
         self._functional = Functional(inputs, x)
+        self._functional._sequential_name = self.name
 
     def _sublayers(self) -> list[Any]:
         return list(self.__dict__.get("_stack", ()))

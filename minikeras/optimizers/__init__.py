@@ -85,3 +85,7 @@ def _is_known(config: dict[str, Any]) -> bool:
 
 
 __getattr__ = getattr_for("optimizers", __all__)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
