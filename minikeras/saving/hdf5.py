@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import mmap
 import os
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from minikeras.saving import limits
 from minikeras.saving.errors import FileRefused, refusing
 
 _DEFLATE, _SHUFFLE = 1, 2
+_HEAP = b"GCOL\x01"  # begins a global heap
 
 
 class StoredArray(NamedTuple):
@@ -68,12 +70,43 @@ def open_hdf5(content: str | bytes, source: str, place: str = "") -> Iterator[An
     import h5py
 
     with refusing(source, place, "not a readable HDF5 file: "):
+        _check_heaps(content)
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
         file = h5py.File(stream, "r")
     try:
         yield file
     finally:
         file.close()
+
+
+def _check_heaps(content: str | bytes) -> None:
+    """Walks the heaps in which HDF5 keeps texts, as the HDF5 library will.
+
+    The library does not come back from a heap that holds a free piece of size zero.
+    """
+    if isinstance(content, bytes):
+        return _walk_heaps(content)
+    with open(content, "rb") as file:
+        if os.path.getsize(content):
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                _walk_heaps(data)
+
+
+def _walk_heaps(data: Any) -> None:
+    start = data.find(_HEAP)
+    while start >= 0:
+        end = start + int.from_bytes(data[start + 8 : start + 16], "little")
+        position = start + 16
+        while position + 16 <= min(end, len(data)):
+            index = int.from_bytes(data[position : position + 2], "little")
+            size = int.from_bytes(data[position + 8 : position + 16], "little")
+            # A text has a header of 16 bytes and is padded to 8; free space is counted
+            # with its header.
+            step = 16 + size + -size % 8 if index else size
+            if step < 16 or position + step > end:
+                raise ValueError(f"damaged: a broken heap at byte {start:,}")
+            position += step
+        start = data.find(_HEAP, start + 1)
 
 
 def list_arrays(file: Any, source: str, file_size: int) -> dict[str, StoredArray]:

@@ -1,0 +1,83 @@
+"""`python -m minikeras inspect FILE`: what is in a file, without making the model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from minikeras.command_line.reading import describe
+from minikeras.saving.contents import open_contents
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this command."""
+    parser.add_argument("file", help=".keras, .weights.h5, .weights.json, .h5 or .json")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints; returns the exit status."""
+    with open_contents(options.file) as contents:
+        found = describe(contents)
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    _print(found)
+    return 0
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    model = found["model"] or {}
+    version = found["keras_version"] or "unknown"
+    console.print(
+        f"[bold]{escape(found['file'])}[/]: {found['format']}", highlight=False
+    )
+    console.print(f"  {found['size']:,} bytes, written by Keras {escape(version)}")
+    if model:
+        text = (
+            f"  {model['class_name']} '{model['name']}', {len(found['layers'])} layers"
+        )
+        console.print(escape(text))
+    if found["layers"]:
+        table = Table("layer", "class", "arguments", box=None)
+        for layer in found["layers"]:
+            arguments = ", ".join(f"{k}={v}" for k, v in layer["arguments"].items())
+            cells = (layer["name"], str(layer["class_name"]), arguments[:80])
+            table.add_row(*(escape(cell) for cell in cells))
+        console.print(table)
+    if found["weights"]:
+        _print_arrays(console, found["weights"])
+        console.print(f"  {found['parameters']:,} parameters")
+    optimizer = found["optimizer"]
+    if optimizer:
+        arrays = optimizer["arrays"]
+        console.print(
+            escape(
+                f"  optimizer {optimizer['class_name']}: {len(arrays)} arrays, "
+                f"{optimizer['iterations']} iterations"
+            )
+        )
+
+
+def _print_arrays(console: Any, arrays: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("array", "name", "shape", "axes", "mean", "std", "range", box=None)
+    for a in arrays:
+        shape = f"({', '.join(map(str, a['shape']))}) {a['dtype']}"
+        numbers = ["", "", "no finite value"]
+        if a["mean"] is not None:
+            span = f"{a['min']:.3g} .. {a['max']:.3g}"
+            numbers = [f"{a['mean']:.3g}", f"{a['std']:.3g}", span]
+        if a["not_finite"]:
+            numbers[2] += f" [red]{a['not_finite']} not finite[/]"
+        cells = [escape(c) for c in (a["path"], a["name"], shape, a["axes"])]
+        table.add_row(*cells, *numbers)
+    console.print(table)
