@@ -35,6 +35,7 @@ class GraphResiduals(NamedTuple):
     output_masks: list[np.ndarray | None]  # masks that reached the outputs
     activity_loss: Any  # sum of all that is added to the loss on the way
     losses: tuple[np.ndarray, ...] = ()  # the values of `Graph.losses`
+    penalties: tuple[Any, ...] = ()  # the numbers `activity_loss` is the sum of
 
 
 class Step:
@@ -159,8 +160,10 @@ class Graph:
         outputs = [values[id(t)] for t in self.outputs]
         output_masks = [known_masks.get(id(t)) for t in self.outputs]
         losses = tuple(values[id(t)] for t in self.losses)
-        total = sum([*penalties, *(loss.sum() for loss in losses)])
-        return outputs, GraphResiduals(tuple(records), output_masks, total, losses)
+        penalties += [loss.sum() for loss in losses]
+        return outputs, GraphResiduals(
+            tuple(records), output_masks, sum(penalties), losses, tuple(penalties)
+        )
 
     def backward(
         self,
@@ -295,9 +298,7 @@ def _penalize(
     operation: Any, flat: list[Any], residuals: Any, penalties: list[Any]
 ) -> tuple[np.ndarray, ...]:
     """Adds the activity penalties of a call; returns the outputs they came from."""
-    nested = getattr(residuals, "activity_loss", None)
-    if nested is not None:
-        penalties.append(nested)
+    penalties.extend(getattr(residuals, "penalties", ()))  # of a nested model
     regularizer = getattr(operation, "activity_regularizer", None)
     if regularizer is None:
         return ()

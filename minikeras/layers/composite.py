@@ -29,6 +29,11 @@ class TracedResiduals(NamedTuple):
         """Sum of the activity penalties inside."""
         return self.graph.activity_loss
 
+    @property
+    def penalties(self) -> tuple[Any, ...]:
+        """The numbers it is the sum of."""
+        return self.graph.penalties
+
 
 class Trace:
     """The graph of one `call`, for inputs of given shapes and one `training` value."""

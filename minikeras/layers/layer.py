@@ -67,6 +67,8 @@ class Layer(Buildable, Configured, Operation):
     makes_mask = False
     # True for models: `training=None` leaves it to the calls in their graph.
     _passes_training_on = False
+    # How often `add_loss` was given a number, anywhere: what `fit` cannot train.
+    _numbers_added = 0
 
     _forward_takes: frozenset[str] = frozenset({"training", "mask"})
     _backward_takes_need_dx = False
@@ -236,16 +238,14 @@ class Layer(Buildable, Configured, Operation):
     def _call_on_arrays(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         training = kwargs.pop("training", None)
         mask = kwargs.pop("mask", None)
+        for layer in (self, *self._all_sublayers()):
+            layer._call_losses = []
         if _overrides(self, "call") and type(self).forward is Layer.forward:
             takes = _accepts(type(self).call, ("training", "mask"))
             given = {"training": bool(training), "mask": mask}
-            self._call_losses = []
             return self.call(*args, **kwargs, **{k: given[k] for k in takes})
         outputs, residuals = self.run_forward(args, kwargs, training, mask)
-        self._call_losses = []
-        nested = getattr(residuals, "activity_loss", 0)
-        if np.any(nested):
-            self._call_losses.append(nested)
+        self._call_losses += getattr(residuals, "penalties", ())
         if self.activity_regularizer is not None:
             for y in tree.flatten(outputs):
                 penalty = self.activity_regularizer(y) / y.dtype.type(max(len(y), 1))
@@ -332,6 +332,7 @@ class Layer(Buildable, Configured, Operation):
         """
         for value in tree.flatten(loss):
             if self._traced_losses is None:
+                Layer._numbers_added += 1
                 self._call_losses.append(value)
             elif is_keras_tensor(value):
                 self._traced_losses.append(value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from minikeras import config, tree
 from minikeras.gradients import Gradients
+from minikeras.layers.layer import Layer
 from minikeras.logits import LogitsGraph, with_logits
 from minikeras.regularizers import gradient_of
 
@@ -49,7 +50,14 @@ def run_step(
         training: whether layers run in training mode.
         gradients: whether the gradients are wanted.
     """
+    numbers_added = Layer._numbers_added
     predicted = _predict(model, x, training)
+    if Layer._numbers_added != numbers_added:
+        raise NotImplementedError(
+            f"A layer of model '{model.name}' calls `add_loss` in its `forward`: a "
+            "number without a gradient, which cannot be trained. Call it in a `call` "
+            "made of layers and operators, or use `activity_regularizer`."
+        )
     total, residuals = _total_loss(model, y, predicted, sample_weight)
     if model._compile_metrics is not None:
         logits = _logits_pairs(predicted)
