@@ -830,6 +830,17 @@ def weights_that_are_not_hdf5(site):
     return site.zip({"model.weights.h5": site.pickle()})
 
 
+@case("broken heap")
+def heap_with_a_hole(site):
+    """The HDF5 library never comes back from this one."""
+    data = bytearray(site.legacy.read_bytes())
+    heap = data.index(b"GCOL")
+    size = int.from_bytes(data[heap + 24 : heap + 32], "little")
+    second = heap + 32 + size + -size % 8
+    data[second : second + 16] = bytes(16)
+    return _write(site, bytes(data), "case.h5")
+
+
 # --- Legacy ---------------------------------------------------------------------------
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 
-# class -> (name, axes) of its arrays in the order in which they are saved; the names in
-# "gates" are the blocks of the last axis.
-_GATES_LSTM = "4 x units: input, forget, cell, output gate"
-_GATES_GRU = "3 x units: update, reset gate, candidate"
+# class -> (name, axes) of its arrays in the order in which they are saved. The last
+# axis of a recurrent layer has one block of `units` for each gate, in this order.
+_GATES_LSTM = "units x [i f c o]"
+_GATES_GRU = "units x [z r h]"
+LEGEND = {
+    "[i f c o]": "input, forget, cell (candidate) and output gate",
+    "[z r h]": "update gate, reset gate, candidate",
+}
 _NORM = [(n, "features") for n in ("gamma", "beta", "moving_mean", "moving_variance")]
 
 MEANINGS: dict[str, list[tuple[str, str]]] = {

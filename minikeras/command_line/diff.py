@@ -13,6 +13,9 @@ from minikeras.saving.errors import FileRefused
 
 _TREES = ("keras", "weights", "sharded weights")
 _MISSING = object()
+# Keys that say nothing about the model, and keys that may be left out.
+_NO_DIFFERENCE = ("shared_object_id",)
+_OPTIONAL = ("module", "registered_name", "build_config")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +57,7 @@ def compare(a: Contents, b: Contents, tolerance: float = 0.0) -> dict[str, Any]:
     if a.config is not None and b.config is not None:
         configs = compare_values(a.config, b.config)
     arrays = []
-    if a.arrays or b.arrays:
+    if "architecture" not in (a.format, b.format):
         paths = dict.fromkeys([*a.arrays, *b.arrays])
         arrays = [compare_arrays(p, a.arrays.get(p), b.arrays.get(p)) for p in paths]
     differing = [x for x in arrays if x["problem"] or x["largest"] > tolerance]
@@ -68,11 +71,14 @@ def compare(a: Contents, b: Contents, tolerance: float = 0.0) -> dict[str, Any]:
 
 
 def compare_values(a: Any, b: Any, path: str = "") -> list[dict[str, Any]]:
-    """Where two configurations differ. Ids of shared objects are no difference."""
+    """Where two configurations differ in what they say of the model."""
     if isinstance(a, dict) and isinstance(b, dict):
         found = []
         for key in dict.fromkeys([*a, *b]):
-            if key == "shared_object_id":
+            if key in _NO_DIFFERENCE or (
+                key in _OPTIONAL
+                and _MISSING in (a.get(key, _MISSING), b.get(key, _MISSING))
+            ):
                 continue
             inner = f"{path}.{key}" if path else key
             found += compare_values(a.get(key, _MISSING), b.get(key, _MISSING), inner)

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from minikeras.command_line.axes import LEGEND
 from minikeras.command_line.reading import describe
 from minikeras.saving.contents import open_contents
 
@@ -69,15 +70,23 @@ def _print_arrays(console: Any, arrays: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("array", "name", "shape", "axes", "mean", "std", "range", box=None)
+    table = Table("array", "shape", "axes", "mean ± std", "range", box=None)
+    table.columns[0].overflow = "fold"
     for a in arrays:
-        shape = f"({', '.join(map(str, a['shape']))}) {a['dtype']}"
-        numbers = ["", "", "no finite value"]
+        path = a["path"].removeprefix("model_weights/")
+        named = path.removesuffix(":0").endswith(a["name"])
+        what = path if named else f"{path} ({a['name']})"
+        shape = f"({', '.join(map(str, a['shape']))})"
+        spread, span = "", "no finite value"
         if a["mean"] is not None:
+            spread = f"{a['mean']:.3g} ± {a['std']:.3g}"
             span = f"{a['min']:.3g} .. {a['max']:.3g}"
-            numbers = [f"{a['mean']:.3g}", f"{a['std']:.3g}", span]
         if a["not_finite"]:
-            numbers[2] += f" [red]{a['not_finite']} not finite[/]"
-        cells = [escape(c) for c in (a["path"], a["name"], shape, a["axes"])]
-        table.add_row(*cells, *numbers)
+            span += f", {a['not_finite']} not finite"
+        table.add_row(*map(escape, (what, shape, a["axes"], spread, span)))
     console.print(table)
+    dtypes = sorted({a["dtype"] for a in arrays})
+    console.print(f"  {', '.join(dtypes)}", highlight=False)
+    for letters, words in LEGEND.items():
+        if any(letters in a["axes"] for a in arrays):
+            console.print(escape(f"  {letters}: {words}"), highlight=False)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -308,21 +309,21 @@ def _training_config(model: Any) -> dict[str, Any] | None:
     if not config:
         return None
     optimizer = config.pop("optimizer")
-    config["loss"] = _old_form(config.get("loss"))
+    config["loss"] = _old_form(config.get("loss"), _LONG)
     config["metrics"] = _old_form(config.get("metrics"))
     config["weighted_metrics"] = _old_form(config.get("weighted_metrics"))
     config["optimizer_config"] = {k: optimizer[k] for k in ("class_name", "config")}
     return config
 
 
-def _old_form(value: Any) -> Any:
+def _old_form(value: Any, longer: Mapping[str, str] = MappingProxyType({})) -> Any:
     """Objects as `{"class_name", "config"}`, functions as their names."""
     if isinstance(value, list):
-        return [_old_form(item) for item in value]
+        return [_old_form(item, longer) for item in value]
     if not isinstance(value, dict):
-        return _LONG.get(value, value) if isinstance(value, str) else value
+        return longer.get(value, value) if isinstance(value, str) else value
     if "class_name" not in value:
-        return {k: _old_form(v) for k, v in value.items()}
+        return {k: _old_form(v, longer) for k, v in value.items()}
     if value["class_name"] == "function":
         return value["config"]
     return {k: value[k] for k in ("class_name", "config")}
