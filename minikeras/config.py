@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikeras import naming
 from minikeras.absent import getattr_for
 
 _FLOATX_CHOICES = ("float32", "float64")
@@ -98,6 +99,14 @@ def set_dtype_policy(policy: Any) -> None:
     from minikeras import dtype_policies
 
     _dtype_policy = dtype_policies.get(policy)
+
+
+@naming.on_clear_session
+def _forget_settings() -> None:
+    """NB: Keras's `clear_session` forgets these, but not floatx, epsilon and layout."""
+    global _dtype_policy, _interactive_logging, _traceback_filtering
+    _dtype_policy = None
+    _interactive_logging = _traceback_filtering = True
 
 
 def backend() -> str:

@@ -161,3 +161,27 @@ def test_a_refused_seed_changes_nothing():
         random.set_random_seed(2**32)
     assert python_random.getstate() == state
     assert_equal(random.fit_permutation(20), order)
+
+
+def test_clear_session_forgets_the_same_settings():
+    def settings(config):
+        return {
+            "dtype_policy": config.dtype_policy().name,
+            "floatx": config.floatx(),
+            "epsilon": config.epsilon(),
+            "interactive_logging": config.is_interactive_logging_enabled(),
+            "traceback_filtering": config.is_traceback_filtering_enabled(),
+        }
+
+    found = []
+    for library in (minikeras, keras):
+        before = library.config.epsilon()
+        library.config.set_dtype_policy("float64")
+        library.config.set_epsilon(1e-5)
+        library.config.disable_interactive_logging()
+        library.config.disable_traceback_filtering()
+        library.utils.clear_session(free_memory=False)
+        found.append(settings(library.config))
+        library.config.set_epsilon(before)
+    assert found[0] == found[1]
+    assert found[0]["dtype_policy"] == "float32"
