@@ -115,6 +115,7 @@ class Graph:
             if key not in kept:
                 self.steps[i].last_uses.append(key)
 
+    @np.errstate(all="ignore")
     def forward(
         self,
         inputs: list[Any],
@@ -165,6 +166,7 @@ class Graph:
             tuple(records), output_masks, sum(penalties), losses, tuple(penalties)
         )
 
+    @np.errstate(all="ignore")
     def backward(
         self,
         douts: list[Any],

@@ -188,7 +188,7 @@ class TestEmbedding:
         expected = [[7, 8], [3, 4], [0, 0], [6, 8]]
         assert_equal(np.asarray(grads[layer.embeddings]), np.array(expected, "float32"))
 
-    @pytest.mark.parametrize("ids", [[[0.0, 2.9]], [[-1, 0]], [[True, False]]])
+    @pytest.mark.parametrize("ids", [[[0.0, 2.0]], [[-1, 0]], [[True, False]]])
     def test_takes_the_ids_keras_takes(self, ids):
         table = np.arange(6, dtype="float32").reshape(3, 2)
         ours, theirs = (
@@ -196,6 +196,12 @@ class TestEmbedding:
             for module in (layers, keras.layers)
         )
         assert_equal(ours, theirs)
+
+    def test_refuses_fractions(self):
+        """Keras cuts them off."""
+        layer = layers.Embedding(3, 2, name="words")
+        with pytest.raises(ValueError, match=r"'words' expects integer ids.*0\.5"):
+            layer(np.array([[0.0, 0.5]]))
 
     @pytest.mark.parametrize("ids", [[[0, 3]], [[-4, 0]], [[0.0, np.nan]], [[1e20, 0]]])
     def test_refuses_ids_out_of_range(self, ids):

@@ -235,15 +235,21 @@ class Layer(Buildable, Configured, Operation):
         self._built = True
         return outputs
 
+    @np.errstate(all="ignore")  # inf and NaN go on without a word, as in Keras
     def _call_on_arrays(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         training = kwargs.pop("training", None)
         mask = kwargs.pop("mask", None)
         for layer in (self, *self._all_sublayers()):
             layer._call_losses = []
         if _overrides(self, "call") and type(self).forward is Layer.forward:
-            takes = _accepts(type(self).call, ("training", "mask"))
-            given = {"training": bool(training), "mask": mask}
-            return self.call(*args, **kwargs, **{k: given[k] for k in takes})
+            from minikeras.layers.composite import trace
+
+            try:  # as in a model, so that `training` and masks reach the layers inside
+                trace(self, args, kwargs if mask is None else {}, bool(training))
+            except Exception:  # made of more than layers: runs on arrays as it is
+                takes = _accepts(type(self).call, ("training", "mask"))
+                given = {"training": bool(training), "mask": mask}
+                return self.call(*args, **kwargs, **{k: given[k] for k in takes})
         outputs, residuals = self.run_forward(args, kwargs, training, mask)
         self._call_losses += getattr(residuals, "penalties", ())
         if self.activity_regularizer is not None:

@@ -19,6 +19,9 @@ from minikeras.trainers.data_adapters import (
 )
 from minikeras.utils.python_utils import pythonify_logs
 
+# Infinities and NaN go on without a word, as in Keras: the loss shows them.
+_quietly = np.errstate(all="ignore")
+
 
 class Trainer(CompileState):
     """The part of `Model` that trains it."""
@@ -114,6 +117,7 @@ class Trainer(CompileState):
 
     # --- The loops --------------------------------------------------------------------
 
+    @_quietly
     def fit(
         self,
         x: Any = None,
@@ -221,6 +225,7 @@ class Trainer(CompileState):
                 break
         return logs
 
+    @_quietly
     def evaluate(
         self,
         x: Any = None,
@@ -274,6 +279,7 @@ class Trainer(CompileState):
         callbacks.on_test_end(logs)
         return logs
 
+    @_quietly
     def predict(
         self,
         x: Any,
@@ -308,6 +314,7 @@ class Trainer(CompileState):
             return tree.map_structure(np.array, batches[0])
         return tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
+    @_quietly
     def train_on_batch(
         self,
         x: Any,
@@ -334,6 +341,7 @@ class Trainer(CompileState):
         logs = pythonify_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
+    @_quietly
     def test_on_batch(
         self,
         x: Any,
@@ -347,6 +355,7 @@ class Trainer(CompileState):
         logs = pythonify_logs(self.test_step(_as_batch(x, y, sample_weight)))
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
+    @_quietly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         return self.predict_step(_as_batch(x, None, None)[:1])

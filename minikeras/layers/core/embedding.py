@@ -161,8 +161,6 @@ class Embedding(Layer):
                 f"Embedding layer '{self.name}' expects integer ids. Received: an "
                 f"array of dtype {ids.dtype}. Turn words into numbers first."
             )
-        if ids.dtype.kind == "f":
-            ids = np.trunc(ids)
         if ids.size:
             low, high = ids.min(), ids.max()
             if not (low >= -rows and high < rows):  # also false for NaN
@@ -173,6 +171,13 @@ class Embedding(Layer):
                     f"lie in [0, {rows}). Received: id {ids[where]} at position "
                     f"{where}. `input_dim` must be the largest id + 1."
                 )
+        if ids.dtype.kind == "f" and (fractions := np.trunc(ids) != ids).any():
+            # Keras cuts the fraction off; a mistake is more likely.
+            where = tuple(int(i) for i in np.argwhere(fractions)[0])
+            raise ValueError(
+                f"Embedding layer '{self.name}' expects integer ids (as floats too). "
+                f"Received: {ids[where]} at position {where}."
+            )
         if ids.dtype.kind != "i":
             ids = ids.astype(np.int32)
         if ids.size and low < 0:
