@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 import minikeras
-from benchmarks import import_time
+from benchmarks import import_time, random_streams
 
-CASES: dict[str, Any] = {"import": import_time}
+CASES: dict[str, Any] = {"import": import_time, "random": random_streams}
 
 
 def machine() -> dict[str, Any]:
