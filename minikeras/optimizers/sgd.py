@@ -128,7 +128,7 @@ class SGD(Optimizer):
 
     def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
         """The learning rate and the constants."""
-        momentum = cast(self.momentum, dtype)
+        momentum = cast(self.momentum, dtype)  # NB: Keras: through float32
         return {"rate": rate, "momentum": momentum, "nesterov": bool(self.nesterov)}
 
     def get_config(self) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class Stages(OptimizerState):
         for variable in variables:
             dtype = variable.value.dtype
             if dtype not in scalars:
-                decay = cast(self.weight_decay, dtype)
+                decay = cast(self.weight_decay, dtype)  # NB: Keras: through float32
                 scalars[dtype] = {"decay": decay, "rate": cast(rate, dtype)}
             if self._use_weight_decay(variable):
                 in_blocks(decay_weights, variable, **scalars[dtype])
