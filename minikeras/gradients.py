@@ -65,7 +65,7 @@ class Gradients:
         entry = self._sums.get(id(variable))
         if entry is None:
             raise KeyError(f"No gradient was added for variable '{variable.path}'.")
-        return entry[1]
+        return np.asarray(entry[1])  # rows of an embedding become the whole table
 
     def __contains__(self, variable: Variable) -> bool:
         return id(variable) in self._sums
@@ -78,4 +78,4 @@ class Gradients:
 
     def items(self) -> list[tuple[Variable, np.ndarray]]:
         """(variable, gradient) pairs in the order they first appeared."""
-        return list(self._sums.values())
+        return [(variable, np.asarray(g)) for variable, g in self._sums.values()]

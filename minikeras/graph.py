@@ -197,7 +197,8 @@ class Graph:
                 continue  # no trainable weight here or before
             flat = [sums.pop(key, None) for key in step.output_ids]
             flat = _add_penalty_gradients(step.operation, record, flat)
-            if all(dy is None for dy in flat):
+            penalized_inside = getattr(record.residuals, "activity_loss", None)
+            if all(dy is None for dy in flat) and penalized_inside is None:
                 continue
             node = step.node
             dy = flat[0] if len(flat) == 1 else None

@@ -11,92 +11,35 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minikeras import registry
+from minikeras.custom_objects import (
+    CustomObjectScope,
+    custom_name,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 
-_custom_objects: dict[str, Any] = {}
-_custom_names: dict[int, str] = {}
-_local = threading.local()
+__all__ = [
+    "CustomObjectScope",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "register_keras_serializable",
+    "serialize_keras_object",
+]
+
 # A config nested deeper than this is refused: no model is, and recursion has an end.
 _MAX_DEPTH = 100
-
-
-def register_keras_serializable(
-    package: str = "Custom", name: str | None = None
-) -> Callable[[Any], Any]:
-    """Decorator: lets configs and files name your class or function.
-
-    Args:
-        package: part of the registered name, `"package>name"`.
-        name: defaults to the object's own name.
-
-    Raises:
-        ValueError: for a class without `get_config`.
-    """
-
-    def decorator(obj: Any) -> Any:
-        registered = f"{package}>{name or obj.__name__}"
-        if isinstance(obj, type) and not hasattr(obj, "get_config"):
-            raise ValueError(
-                "Cannot register a class that does not have a get_config() method. "
-                f"Received: {obj.__name__}"
-            )
-        _custom_objects[registered] = obj
-        _custom_names[id(obj)] = registered
-        return obj
-
-    return decorator
-
-
-def get_registered_name(obj: Any) -> str:
-    """`"package>name"` if registered, else the object's own name."""
-    return _custom_names.get(id(obj), getattr(obj, "__name__", str(obj)))
-
-
-def get_registered_object(
-    name: str, custom_objects: dict | None = None, module_objects: dict | None = None
-) -> Any:
-    """The object registered under `name`, or None."""
-    for table in (
-        _scope(),
-        custom_objects or {},
-        _custom_objects,
-        module_objects or {},
-    ):
-        if name in table:
-            return table[name]
-    return None
-
-
-def get_custom_objects() -> dict[str, Any]:
-    """The live table of what was registered."""
-    return _custom_objects
-
-
-def _scope() -> dict[str, Any]:
-    return getattr(_local, "scope", {})
-
-
-@contextmanager
-def custom_object_scope(*custom_objects: dict[str, Any]) -> Iterator[None]:
-    """Within it, configs may name the given classes: `{"MyLayer": MyLayer}`."""
-    previous = _scope()
-    merged = dict(previous)
-    for table in custom_objects:
-        merged.update(table)
-    _local.scope = merged
-    try:
-        yield
-    finally:
-        _local.scope = previous
-
-
-CustomObjectScope = custom_object_scope
+_local = threading.local()
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -155,7 +98,7 @@ def _serialize_object(obj: Any) -> dict[str, Any]:
         return _serialize_function(obj)
     cls = type(obj)
     known = registry.public_name(cls)
-    custom = _custom_names.get(id(cls))
+    custom = custom_name(cls)
     config = serialize_dict(obj.get_config())
     result: dict[str, Any] = {
         "module": known[0] if known else getattr(cls, "__module__", None),
@@ -191,7 +134,7 @@ def _serialize_function(obj: Any) -> dict[str, Any]:
     return {
         "module": "builtins",  # NB: Keras says so of its own functions, too
         "class_name": "function",
-        "config": known[1] if known else _custom_names.get(id(obj), name),
+        "config": known[1] if known else (custom_name(obj) or name),
         "registered_name": "function",
     }
 

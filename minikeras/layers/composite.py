@@ -50,11 +50,11 @@ class Trace:
         args = tuple(tree.map_structure(symbolic, a) for a in args)
         kwargs = {k: tree.map_structure(symbolic, v) for k, v in kwargs.items()}
         self.inputs = [t for t in tree.flatten([args, kwargs]) if _is_symbolic(t)]
-        self.several = len([a for a in [*args, *kwargs.values()] if _nested_has(a)]) > 1
-        self.structure = [args, kwargs]
-        from minikeras.layers.layer import _accepts
+        others = [v for k, v in kwargs.items() if k != "mask"]
+        self.arguments = [a for a in [*args, *others] if _nested_has(a)]
+        from minikeras.layers.layer import accepts
 
-        if "training" in _accepts(type(layer).call, ("training",)):
+        if "training" in accepts(type(layer).call, ("training",)):
             kwargs = {**kwargs, "training": training}
         layer._traced_losses = []
         try:
@@ -99,14 +99,12 @@ class Trace:
     ) -> Any:
         """Runs it in reverse."""
         douts = tree.flatten(dy) if tree.is_nested(self.outputs) else [dy]
-        flat = iter(self.graph.backward(douts, residuals.graph, grads, need_dx))
-        args, kwargs = self.structure
+        flat = self.graph.backward(douts, residuals.graph, grads, need_dx)
+        found = {id(t): dx for t, dx in zip(self.inputs, flat, strict=True)}
         parts = [
-            tree.map_structure(lambda t: next(flat) if _is_symbolic(t) else None, a)
-            for a in [*args, *kwargs.values()]
-            if _nested_has(a)
+            tree.map_structure(lambda t: found.get(id(t)), a) for a in self.arguments
         ]
-        return tuple(parts) if self.several else parts[0]
+        return tuple(parts) if len(parts) > 1 else parts[0]
 
 
 def trace(layer: Layer, args: tuple, kwargs: dict[str, Any], training: bool) -> Trace:

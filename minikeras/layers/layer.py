@@ -77,11 +77,11 @@ class Layer(Buildable, Configured, Operation):
         """Looks at the signatures once, so that no call has to."""
         super().__init_subclass__(**kwargs)
         if "forward" in cls.__dict__:
-            cls._forward_takes = _accepts(cls.forward, ("training", "mask"))
+            cls._forward_takes = accepts(cls.forward, ("training", "mask"))
         elif "call" in cls.__dict__:
-            cls._forward_takes = frozenset({"training", "mask"})
+            cls._forward_takes = accepts(cls.call, ("mask",)) | {"training"}
         if "backward" in cls.__dict__:
-            takes = _accepts(cls.backward, ("need_dx",))
+            takes = accepts(cls.backward, ("need_dx",))
             cls._backward_takes_need_dx = bool(takes)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -145,6 +145,8 @@ class Layer(Buildable, Configured, Operation):
             )
         from minikeras.layers.composite import trace
 
+        if mask is not None and "mask" in self._forward_takes:
+            kwargs = {**kwargs, "mask": mask}  # `call` uses it itself
         return trace(self, args, kwargs, training).forward(args, kwargs, training, mask)
 
     def backward(self, dy: Any, residuals: Any, grads: Gradients, need_dx: bool = True):
@@ -176,7 +178,9 @@ class Layer(Buildable, Configured, Operation):
             kwargs = {**kwargs, "training": training}
         elif "training" in kwargs:
             kwargs = {k: v for k, v in kwargs.items() if k != "training"}
-        if mask is not None and "mask" in self._forward_takes and "mask" not in kwargs:
+        traced = type(self).forward is Layer.forward  # masks travel inside it
+        takes_mask = traced or "mask" in self._forward_takes
+        if mask is not None and takes_mask and "mask" not in kwargs:
             kwargs = {**kwargs, "mask": mask}
         args = tuple(self._cast(a) for a in args)
         return self.forward(*args, **kwargs)
@@ -245,9 +249,11 @@ class Layer(Buildable, Configured, Operation):
             from minikeras.layers.composite import trace
 
             try:  # as in a model, so that `training` and masks reach the layers inside
-                trace(self, args, kwargs if mask is None else {}, bool(training))
+                uses_mask = mask is not None and "mask" in self._forward_takes
+                given = {**kwargs, "mask": mask} if uses_mask else kwargs
+                trace(self, args, given, training)
             except Exception:  # made of more than layers: runs on arrays as it is
-                takes = _accepts(type(self).call, ("training", "mask"))
+                takes = accepts(type(self).call, ("training", "mask"))
                 given = {"training": bool(training), "mask": mask}
                 return self.call(*args, **kwargs, **{k: given[k] for k in takes})
         outputs, residuals = self.run_forward(args, kwargs, training, mask)
@@ -375,7 +381,8 @@ class Shapes:
         return type(shapes)(Shapes.wrap(s) for s in shapes)
 
 
-def _accepts(function: Callable[..., Any], names: tuple[str, ...]) -> frozenset[str]:
+def accepts(function: Callable[..., Any], names: tuple[str, ...]) -> frozenset[str]:
+    """Those of `names` that the function has a parameter for."""
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return frozenset(names)

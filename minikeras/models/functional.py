@@ -219,11 +219,11 @@ class Functional(Model):
             )
         if isinstance(x, KerasTensor):
             return x
-        x = np.asarray(x)
+        x, name = np.asarray(x), tensor._keras_history[0].name
         if x.dtype.kind not in "biuf":
             raise ValueError(
-                f"Input '{tensor._keras_history[0].name}' of model '{self._owner}' expects numbers. "
-                f"Received: an array of dtype {x.dtype}"
+                f"Input '{name}' of model '{self._owner}' expects numbers. Received: "
+                f" an array of dtype {x.dtype}"
             )
         if x.dtype.name != tensor.dtype:
             x = x.astype(tensor.dtype)
@@ -241,7 +241,7 @@ class Functional(Model):
             if (None, *x.shape) == tensor.shape:
                 hint = " For a single example add a batch axis: x[None]."
             raise ValueError(
-                f"Input '{tensor._keras_history[0].name}' of model '{self._owner}' expected shape "
+                f"Input '{name}' of model '{self._owner}' expected shape "
                 f"{tensor.shape}. Received: an array of shape {x.shape}.{hint}"
             )
         return x

@@ -7,7 +7,7 @@ from typing import Any
 
 from minikeras import tree
 from minikeras.graph import Graph
-from minikeras.layers.layer import Layer, Shapes
+from minikeras.layers.layer import Layer, Shapes, accepts
 from minikeras.registry import public
 from minikeras.symbolic import KerasTensor
 from minikeras.trainers.trainer import Trainer
@@ -100,6 +100,10 @@ class Model(Trainer, Layer):
         self._output_example = traced.outputs
         self._built = True
         return traced.graph, [a for a in tree.flatten(inputs) if hasattr(a, "shape")]
+
+    @property
+    def _call_takes_training(self) -> bool:
+        return "training" in accepts(type(self).call, ("training",))
 
     def _note_shapes(self, inputs: Any) -> None:
         """Remembers the first inputs' shapes: a saved model is built from them."""

@@ -377,19 +377,12 @@ class Optimizer(Stages):
             from minikeras.serialization import serialize_keras_object
 
             learning_rate = serialize_keras_object(learning_rate)
-        return {
-            "name": self.name,
-            "learning_rate": learning_rate,
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
-            "use_ema": self.use_ema,
-            "ema_momentum": self.ema_momentum,
-            "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "loss_scale_factor": self.loss_scale_factor,
-            "gradient_accumulation_steps": self.gradient_accumulation_steps,
-        }
+        plain = (
+            "weight_decay clipnorm global_clipnorm clipvalue use_ema ema_momentum "
+            "ema_overwrite_frequency loss_scale_factor gradient_accumulation_steps"
+        ).split()
+        config = {key: getattr(self, key) for key in plain}
+        return {"name": self.name, "learning_rate": learning_rate, **config}
 
     @classmethod
     def from_config(

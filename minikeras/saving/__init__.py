@@ -34,3 +34,7 @@ __all__ = [
 ]
 
 __getattr__ = getattr_for("saving", __all__)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

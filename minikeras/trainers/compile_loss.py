@@ -91,6 +91,7 @@ class CompileLoss:
     """
 
     name = "compile_loss"
+    weighs_batches = True  # in `metrics`, by the number of their examples
 
     def __init__(
         self,
@@ -223,8 +224,9 @@ class CompileLoss:
 
     def track(self, values: Sequence[Any], batch_size: int) -> None:
         """Takes the single losses of a batch into account in `metrics`."""
+        weight = batch_size if self.weighs_batches else None
         for metric, value in zip(self.metrics, values, strict=True):
-            metric.update_state(value, sample_weight=batch_size)
+            metric.update_state(value, sample_weight=weight)
 
     def denominators(
         self,

@@ -85,6 +85,12 @@ class CompileState:
             compile_metrics = CompileMetrics(
                 metrics, weighted_metrics, output_names=output_names
             )
+        if compile_loss is not None:
+            # NB: compiled, Keras does not know the batch size and weights all batches
+            # alike in the means of single losses (not in that of the total).
+            compile_loss.weighs_batches = run_eagerly
+        for layer in (self, *self._all_sublayers()):  # type: ignore[attr-defined]
+            layer.__dict__.pop("_traces", None)  # as Keras traces anew
         self.optimizer = optimizer
         optimizer.in_compiled_step = not run_eagerly
         self.loss = self.loss if loss is None else loss

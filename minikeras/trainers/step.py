@@ -51,6 +51,8 @@ def run_step(
         gradients: whether the gradients are wanted.
     """
     numbers_added = Layer._numbers_added
+    # NB: a model whose `call` takes no `training` runs as in inference, in Keras too.
+    training = training and model._call_takes_training
     predicted = _predict(model, x, training)
     if Layer._numbers_added != numbers_added:
         raise NotImplementedError(
