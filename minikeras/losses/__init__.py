@@ -124,7 +124,8 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
         if isinstance(name, dict) and name.get("class_name") == "function":
             function = name.get("config")
         if isinstance(function, str):
-            return registered(function) or _BY_NAME.get(function) or get(function)
+            found = registered(function) or _BY_NAME.get(function) or get(function)
+            return found() if isinstance(found, type) else found
         if isinstance(name, dict) and "module" not in name:
             name = {"module": "keras.losses", **name}
         return deserialize_keras_object(name)

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from minikeras import config
-
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     """Integer labels as one-hot vectors.
@@ -17,11 +15,11 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
         num_classes: the number of classes; the largest label plus one by default.
 
     Returns:
-        Array of shape `x.shape + (num_classes,)`, dtype `config.floatx()`.
+        Array of shape `x.shape + (num_classes,)`, dtype float64.
 
     >>> to_categorical([0, 2], num_classes=3)
     array([[1., 0., 0.],
-           [0., 0., 1.]], dtype=float32)
+           [0., 0., 1.]])
     """
     labels = np.asarray(x)
     if labels.size and np.any(labels != np.floor(labels)):
@@ -43,7 +41,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
             f"Labels must lie in [0, {num_classes}). Received: labels from "
             f"{labels.min()} to {labels.max()}"
         )
-    one_hot = np.zeros((labels.size, num_classes), config.floatx())
+    one_hot = np.zeros((labels.size, num_classes))
     one_hot[np.arange(labels.size), labels] = 1
     return one_hot.reshape(*shape, num_classes)
 
