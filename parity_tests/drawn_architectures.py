@@ -22,12 +22,24 @@ from parity_tests.architectures import (
     Step,
 )
 
+# Dividing by a tiny standard deviation would blow up rounding: a larger epsilon.
+_NORM = {"epsilon": 0.1}
 _OPTIMIZERS = (
     ("SGD", {"learning_rate": 0.05, "momentum": 0.9}),
     ("Adam", {"learning_rate": 0.01}),
     ("RMSprop", {"learning_rate": 0.01}),
     ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1}),
 )
+
+
+def _optimizers(steps: list[Step]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """SGD, or where nothing forbids it one that divides by the size of gradients.
+
+    The gradient of a bias before a batch normalization is zero in mathematics and
+    rounding in practice; Adam and RMSprop would scale that up to a whole step.
+    """
+    cancels = any("BatchNormalization" in repr(step) for step in steps)
+    return st.sampled_from(_OPTIMIZERS[:1] if cancels else _OPTIMIZERS)
 
 
 @st.composite
@@ -44,7 +56,7 @@ def _images(draw: st.DrawFn, shape: Shape) -> tuple[str, dict[str, Any]]:
                 ("Conv2D", {**convolution, "use_bias": False}),
                 ("MaxPooling2D", {"pool_size": 2, **window}),
                 ("AveragePooling2D", {"pool_size": 2, **window}),
-                ("BatchNormalization", {}),
+                ("BatchNormalization", _NORM),
                 ("Dropout", {"rate": 0.3}),
                 ("LeakyReLU", {}),
                 ("GlobalAveragePooling2D", {}),
@@ -66,7 +78,7 @@ def _sequences(
         ("LSTM", {"units": units, "return_sequences": True, "dropout": 0.2}),
         ("LSTM", {"units": units, "return_sequences": True, "go_backwards": True}),
         ("Dense", {"units": units, "activation": "tanh"}),
-        ("LayerNormalization", {}),
+        ("LayerNormalization", _NORM),
         ("Dropout", {"rate": 0.3}),
     ]
     if not masked:
@@ -93,8 +105,8 @@ def _vectors(draw: st.DrawFn, shape: Shape) -> tuple[str, dict[str, Any]]:
                 ("Dense", {**dense, "kernel_regularizer": "l2"}),
                 ("Dense", {**dense, "kernel_constraint": "max_norm"}),
                 ("nested", (("Dense", dense), ("Dropout", {"rate": 0.2}))),
-                ("BatchNormalization", {}),
-                ("LayerNormalization", {}),
+                ("BatchNormalization", _NORM),
+                ("LayerNormalization", _NORM),
                 ("Dropout", {"rate": 0.3}),
                 ("Activation", {"activation": "silu"}),
                 ("RepeatVector", {"n": 2}),
@@ -236,7 +248,7 @@ def sequentials(draw: st.DrawFn) -> Architecture:
         ids=ids,
         steps=tuple(draft.steps),
         heads=(head,),
-        optimizer=draw(st.sampled_from(_OPTIMIZERS)),
+        optimizer=draw(_optimizers(draft.steps)),
         sequential=True,
     )
 
@@ -262,7 +274,7 @@ def functionals(draw: st.DrawFn) -> Architecture:
         ids=ids,
         steps=tuple(draft.steps),
         heads=heads,
-        optimizer=draw(st.sampled_from(_OPTIMIZERS)),
+        optimizer=draw(_optimizers(draft.steps)),
     )
 
 
