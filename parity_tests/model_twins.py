@@ -119,14 +119,15 @@ def check_fit(
         make: makes and compiles the model.
         args, kwargs: of `fit`; `PerLibrary` where the two need different objects.
         dtype: the default dtype around it all.
-        eager: whether Keras runs its steps one by one; for few steps that is faster
-            than tracing them.
+        eager: whether Keras runs its steps one by one, and minikeras does as if; for
+            few steps that is faster than tracing them.
         steps: about how many updates there are; more are allowed more rounding.
         name: for the report.
     """
     with default_dtype(dtype):
         twins = pair(make, seed)
-        twins.theirs.run_eagerly = eager
+        for model in twins[:2]:
+            model.run_eagerly = eager
         histories = [
             call(model, "fit", *args, seed=seed, **kwargs)
             for model in (twins.ours, twins.theirs)

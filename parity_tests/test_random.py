@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -292,3 +293,23 @@ def test_a_batch_can_be_drawn_in_parts():
 def test_errors(error, message, call):
     with pytest.raises(error, match=message):
         call()
+
+
+# --- Names ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in dir(keras.random) if not name.startswith("_")]
+)
+def test_names_and_arguments_are_keras_s(name):
+    ours, theirs = (
+        {
+            parameter.name: parameter.default
+            for parameter in inspect.signature(
+                getattr(library, name)
+            ).parameters.values()
+        }
+        for library in (random, keras.random)
+    )
+    more = {"offset": 0} if "offset" in ours else {}
+    assert ours == {**theirs, **more}

@@ -27,7 +27,7 @@ class CompileState:
     stop_training = False
     history: Any = None
     jit_compile: Any = False
-    run_eagerly = False
+    _run_eagerly = False
     steps_per_execution = 1
     _compile_loss: Any = None
     _compile_metrics: Any = None
@@ -59,8 +59,9 @@ class CompileState:
             loss_weights: factor of each output's loss in the total, list or dict.
             metrics: names, functions or `Metric`s; nested like the outputs.
             weighted_metrics: the same, weighted by `sample_weight`.
-            run_eagerly, jit_compile, auto_scale_loss: accepted as in Keras. There is
-                nothing to compile, and no float16 to scale for.
+            run_eagerly: there is nothing to compile, but see the property.
+            jit_compile, auto_scale_loss: accepted as in Keras. There is nothing to
+                compile, and no float16 to scale for.
             steps_per_execution: accepted as in Keras; every step is one execution, so
                 batch callbacks are called for each.
         """
@@ -85,14 +86,9 @@ class CompileState:
             compile_metrics = CompileMetrics(
                 metrics, weighted_metrics, output_names=output_names
             )
-        if compile_loss is not None:
-            # NB: compiled, Keras does not know the batch size and weights all batches
-            # alike in the means of single losses (not in that of the total).
-            compile_loss.weighs_batches = run_eagerly
         for layer in (self, *self._all_sublayers()):  # type: ignore[attr-defined]
             layer.__dict__.pop("_traces", None)  # as Keras traces anew
         self.optimizer = optimizer
-        optimizer.in_compiled_step = not run_eagerly
         self.loss = self.loss if loss is None else loss
         self._compile_loss = compile_loss
         self._compile_metrics = compile_metrics
@@ -113,6 +109,24 @@ class CompileState:
             "steps_per_execution": steps_per_execution,
             "jit_compile": self.jit_compile,
         }
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether to do as Keras does without compiling; the difference is small.
+
+        NB: compiled, Keras does not know the batch size and weights all batches alike
+        in the means of single losses (not in that of the total), and TensorFlow rounds
+        learning rate schedules in another way (see `schedules.Formula`).
+        """
+        return self._run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._run_eagerly = value
+        if self._compile_loss is not None:
+            self._compile_loss.weighs_batches = value
+        if self.optimizer is not None:
+            self.optimizer.in_compiled_step = not value
 
     def _output_names_or_none(self) -> list[str] | None:
         try:
