@@ -51,7 +51,8 @@ def serialize_keras_object(obj: Any) -> Any:
     if obj is None or isinstance(obj, bool | int | float | str):
         return _plain_number(obj)
     if isinstance(obj, bytes):
-        return {"class_name": "__bytes__", "value": obj.decode("utf-8")}
+        value = {"value": obj.decode("utf-8")}
+        return {"class_name": "__bytes__", "config": value}
     if isinstance(obj, np.generic) or (isinstance(obj, np.ndarray) and obj.ndim == 0):
         return obj.item()
     if isinstance(obj, np.ndarray):
@@ -206,7 +207,7 @@ def _deserialize(config: Any, depth: int) -> Any:
 def _deserialize_builtin(class_name: str, config: dict[str, Any], depth: int) -> Any:
     inner = config.get("config", {})
     if class_name == "__bytes__":
-        return config["value"].encode("utf-8")
+        return inner.get("value", config.get("value")).encode("utf-8")
     if class_name in ("__numpy__", "__tensor__"):
         dtype = np.dtype(inner["dtype"])
         if dtype.kind not in "biuf":
