@@ -90,11 +90,12 @@ def not_recorded() -> Iterator[None]:
 
 
 def add(depth: str | None, difference: Difference | None) -> None:
-    """Called by every comparison in tolerance.py. None is an exact match."""
+    """Called by every comparison in tolerance.py. A difference of None is equality;
+    a depth of None is what the kind is about: optimizers are about weights."""
     if not enabled() or not _cases:
         return
     kind, name, dtype, seen = _cases[-1]
-    depth = depth or "forward"
+    depth = depth or ("weights" if kind == "optimizer" else "forward")
     key = (kind, name, dtype, depth)
     record = _records.setdefault(key, Record(*key))
     record.cases += depth not in seen
