@@ -164,7 +164,9 @@ CASES = [
 
 
 @pytest.mark.filterwarnings("ignore:.*structure of `inputs`")
-@pytest.mark.parametrize(("use", "error", "match"), CASES, ids=lambda c: getattr(c, "__name__", str(c)))
+@pytest.mark.parametrize(
+    ("use", "error", "match"), CASES, ids=lambda c: getattr(c, "__name__", str(c))
+)
 @pytest.mark.parametrize("library", LIBRARIES, ids=["minikeras", "keras"])
 def test_refused(use, error, match, library):
     with pytest.raises(error, match=match):
