@@ -193,9 +193,7 @@ def _deserialize(config: Any, depth: int) -> Any:
     if not isinstance(config, dict):
         return config
     class_name = config.get("class_name")
-    if not isinstance(class_name, str) or (
-        "config" not in config and class_name != "__bytes__"
-    ):
+    if not isinstance(class_name, str) or "config" not in config:
         return {key: _deserialize(value, depth + 1) for key, value in config.items()}
     if class_name.startswith("__") and class_name.endswith("__"):
         return _deserialize_builtin(class_name, config, depth)
@@ -207,7 +205,10 @@ def _deserialize(config: Any, depth: int) -> Any:
 def _deserialize_builtin(class_name: str, config: dict[str, Any], depth: int) -> Any:
     inner = config.get("config", {})
     if class_name == "__bytes__":
-        return inner.get("value", config.get("value")).encode("utf-8")
+        value = inner.get("value") if isinstance(inner, dict) else None
+        if not isinstance(value, str):
+            raise ValueError(f"Expected bytes as text. Received: {config!r}")
+        return value.encode("utf-8")
     if class_name in ("__numpy__", "__tensor__"):
         dtype = np.dtype(inner["dtype"])
         if dtype.kind not in "biuf":

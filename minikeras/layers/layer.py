@@ -69,6 +69,8 @@ class Layer(Buildable, Configured, Operation):
     _passes_training_on = False
     # How often `add_loss` was given a number, anywhere: what `fit` cannot train.
     _numbers_added = 0
+    # Whether any layer ever had `losses` from a call: else there are none to forget.
+    _losses_exist = False
 
     _forward_takes: frozenset[str] = frozenset({"training", "mask"})
     _backward_takes_need_dx = False
@@ -243,8 +245,9 @@ class Layer(Buildable, Configured, Operation):
     def _call_on_arrays(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         training = kwargs.pop("training", None)
         mask = kwargs.pop("mask", None)
-        for layer in (self, *self._all_sublayers()):
-            layer._call_losses = []
+        if Layer._losses_exist:
+            for layer in (self, *self._all_sublayers()):
+                layer._call_losses = []
         if _overrides(self, "call") and type(self).forward is Layer.forward:
             from minikeras.layers.composite import trace
 
@@ -262,6 +265,8 @@ class Layer(Buildable, Configured, Operation):
             for y in tree.flatten(outputs):
                 penalty = self.activity_regularizer(y) / y.dtype.type(max(len(y), 1))
                 self._call_losses.append(penalty)
+        if self._call_losses:
+            Layer._losses_exist = True
         return outputs
 
     def _check_positional(self, args: tuple) -> None:
@@ -345,6 +350,7 @@ class Layer(Buildable, Configured, Operation):
         for value in tree.flatten(loss):
             if self._traced_losses is None:
                 Layer._numbers_added += 1
+                Layer._losses_exist = True
                 self._call_losses.append(value)
             elif is_keras_tensor(value):
                 self._traced_losses.append(value)

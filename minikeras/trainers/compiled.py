@@ -139,8 +139,8 @@ class CompileState:
         return {id(layer): layer.trainable for layer in layers}
 
     def _warn_if_trainable_changed(self) -> None:
-        now = self._trainable_flags()
-        if self._compiled_trainable is None or now == self._compiled_trainable:
+        now, before = self._trainable_flags(), self._compiled_trainable or {}
+        if all(now[key] == flag for key, flag in before.items() if key in now):
             return
         warnings.warn(
             "A layer's `trainable` state has changed since the model was compiled. It "
