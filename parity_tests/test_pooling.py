@@ -22,21 +22,19 @@ GLOBALS = ["GlobalMaxPooling", "GlobalAveragePooling"]
 
 
 @st.composite
-def pooling_cases(draw, *, specials):
-    """A name, a config and an input of 1D or 2D pooling."""
-    rank = draw(st.sampled_from([1, 2, 2]))
+def pooling_cases(draw, rank, *, specials):
+    """A config and an input of 1D or 2D pooling."""
     config, shape = draw(strategies.poolings(rank))
-    return rank, config, draw(strategies.values(shape, specials=specials))
+    return config, draw(strategies.values(shape, specials=specials))
 
 
 @st.composite
-def global_cases(draw, *, specials):
+def global_cases(draw, rank, *, specials):
     """The same for global pooling."""
-    rank = draw(st.sampled_from([1, 2, 2]))
     config = {"data_format": draw(strategies.data_formats())}
     config["keepdims"] = draw(st.booleans())
     shape = draw(strategies.shapes(rank + 2, rank + 2))
-    return rank, config, draw(strategies.values(shape, specials=specials))
+    return config, draw(strategies.values(shape, specials=specials))
 
 
 def smooth(x):
@@ -44,46 +42,40 @@ def smooth(x):
     return np.unique(x()).size == x().size
 
 
+def each_kind(test):
+    """Every rank in every dtype: the report wants all of them, drawn or not."""
+    test = pytest.mark.parametrize("rank", [1, 2])(test)
+    return pytest.mark.parametrize("dtype", strategies.DTYPES)(test)
+
+
 class TestAgainstKeras:
-    @given(
-        case=pooling_cases(specials=("ties", "zeros")),
-        dtype=strategies.dtypes(),
-        seed=st.integers(0, 99),
-    )
-    def test_max_pooling(self, case, dtype, seed):
-        rank, config, x = case
+    @each_kind
+    @given(data=st.data(), seed=st.integers(0, 99))
+    def test_max_pooling(self, rank, dtype, data, seed):
+        config, x = data.draw(pooling_cases(rank, specials=("ties", "zeros")))
         name = f"MaxPooling{rank}D"
         options = {"numeric": smooth(x), "referee": False}
         check(name, config, x, dtype=dtype, seed=seed, **options)
 
-    @given(
-        case=pooling_cases(specials=("zeros", "large")),
-        dtype=strategies.dtypes(),
-        seed=st.integers(0, 99),
-    )
-    def test_average_pooling(self, case, dtype, seed):
-        rank, config, x = case
+    @each_kind
+    @given(data=st.data(), seed=st.integers(0, 99))
+    def test_average_pooling(self, rank, dtype, data, seed):
+        config, x = data.draw(pooling_cases(rank, specials=("zeros", "large")))
         check(f"AveragePooling{rank}D", config, x, dtype=dtype, seed=seed)
 
-    @given(
-        case=global_cases(specials=("ties", "zeros")),
-        dtype=strategies.dtypes(),
-        seed=st.integers(0, 99),
-    )
-    def test_global_max_pooling(self, case, dtype, seed):
+    @each_kind
+    @given(data=st.data(), seed=st.integers(0, 99))
+    def test_global_max_pooling(self, rank, dtype, data, seed):
         """NB: TensorFlow refuses the maximum of an empty batch; we return (0, C)."""
-        rank, config, x = case
+        config, x = data.draw(global_cases(rank, specials=("ties", "zeros")))
         name = f"GlobalMaxPooling{rank}D"
         options = {"numeric": smooth(x), "referee": False}
         check(name, config, x, dtype=dtype, seed=seed, **options)
 
-    @given(
-        case=global_cases(specials=("zeros", "large")),
-        dtype=strategies.dtypes(),
-        seed=st.integers(0, 99),
-    )
-    def test_global_average_pooling(self, case, dtype, seed):
-        rank, config, x = case
+    @each_kind
+    @given(data=st.data(), seed=st.integers(0, 99))
+    def test_global_average_pooling(self, rank, dtype, data, seed):
+        config, x = data.draw(global_cases(rank, specials=("zeros", "large")))
         check(f"GlobalAveragePooling{rank}D", config, x, dtype=dtype, seed=seed)
 
     @given(
@@ -116,13 +108,14 @@ class TestAgainstKeras:
         dx = layer.backward(np.ones_like(y), residuals, Gradients())
         assert_equal(dx[:, :, 0], np.array([[0.5, 0.5, 0], [0, 0, 0]], "float32"))
 
-    @given(case=pooling_cases(specials=()), dtype=strategies.dtypes())
-    def test_minus_infinity_is_not_padding(self, case, dtype):
+    @each_kind
+    @given(data=st.data())
+    def test_minus_infinity_is_not_padding(self, rank, dtype, data):
         """A window of -inf gives its dy to the first element *inside* the input.
 
         NB: TensorFlow's maximum starts from the least finite number and returns that.
         """
-        rank, config, x = case
+        config, x = data.draw(pooling_cases(rank, specials=()))
         config["dtype"] = dtype
         x = np.where(x() > 0, x(), -np.inf).astype(dtype)
         layer = getattr(layers, f"MaxPooling{rank}D")(**config)
