@@ -163,12 +163,6 @@ class TestFrozen:
         model.trainable = True
         assert len(model.trainable_weights) == 4
 
-    def test_changing_it_after_compile_warns(self):
-        model = stack(minikeras, minikeras.layers.Dense(4), minikeras.layers.Dense(2))
-        model.layers[0].trainable = False
-        with pytest.warns(UserWarning, match="`trainable` state has changed"):
-            model.fit(X, Y, verbose=0)
-
     def test_nothing_to_train(self):
         model = stack(minikeras, minikeras.layers.Dense(2, trainable=False))
         before = model.get_weights()

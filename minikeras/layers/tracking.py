@@ -21,6 +21,7 @@ _NOT_OWNED = frozenset(
         "_compile_metrics",
         "_compile_config",
         "_kept_plan",
+        "_trainable_states",
         "optimizer",
         "loss",
         "history",

@@ -259,10 +259,10 @@ class Optimizer(Stages):
             for v in variables:
                 if id(v) not in self._indices:
                     raise ValueError(
-                        f"Unknown variable: {v}. This optimizer can only be called for "
-                        "the variables it was originally built with. When working with "
-                        "a new set of variables, you should recreate a new optimizer "
-                        "instance."
+                        f"Unknown variable: <Variable path={v.path}, shape={v.shape}, "
+                        f"dtype={v.dtype}>. This optimizer can only be called for the "
+                        "variables it was originally built with. In a model, after "
+                        "unfreezing or adding layers, call `compile` with a new one."
                     )
             return variables
         if not self.built:

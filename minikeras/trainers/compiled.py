@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from minikeras.messages import warn
 from minikeras.threads import one_blas_thread
+from minikeras.trainers.trainable_state import TrainableState
 
 
 class StepPlan(NamedTuple):
@@ -33,7 +35,8 @@ class CompileState:
     _compile_metrics: Any = None
     _loss_tracker: Any = None
     _compile_config: dict[str, Any] | None = None
-    _compiled_trainable: dict[int, bool] | None = None
+    _trainable_states: dict[str, TrainableState] | None = None
+    _warned_of: list[str] | None = None
     _initial_epoch: int | None = None
     _keeps_plan = False
     _kept_plan: StepPlan | None = None
@@ -98,7 +101,7 @@ class CompileState:
         self.steps_per_execution = steps_per_execution
         self.stop_training = False
         self.compiled = True
-        self._compiled_trainable = self._trainable_flags()
+        self._trainable_states, self._warned_of = {}, None
         self._compile_config = {
             "optimizer": optimizer,
             "loss": loss,
@@ -134,20 +137,32 @@ class CompileState:
         except AttributeError:
             return None
 
-    def _trainable_flags(self) -> dict[int, bool]:
-        layers = [self, *self._all_sublayers()]  # type: ignore[attr-defined]
-        return {id(layer): layer.trainable for layer in layers}
+    def _compiled_step(self, function: str) -> Any:
+        """`train_step`, training the layers that `function` trained at first.
 
-    def _warn_if_trainable_changed(self) -> None:
-        now, before = self._trainable_flags(), self._compiled_trainable or {}
-        if all(now[key] == flag for key, flag in before.items() if key in now):
-            return
-        warnings.warn(
-            "A layer's `trainable` state has changed since the model was compiled. It "
-            "takes effect now; in Keras it does only after `compile` is called again.",
-            stacklevel=3,
-        )
-        self._compiled_trainable = now
+        NB: Keras looks at `trainable` when it compiles the step of `fit` or of
+        `train_on_batch`, at the first call after `compile`; with `run_eagerly` always.
+        """
+        if self.run_eagerly or self._trainable_states is None:
+            return self.train_step  # type: ignore[attr-defined]
+        state = self._trainable_states.get(function)
+        if state is None:
+            state = self._trainable_states[function] = TrainableState(self)
+        changed = state.changed()
+        if not changed:
+            return self.train_step  # type: ignore[attr-defined]
+        # A step of the user's own may freeze and thaw as it goes.
+        step = type(self).train_step  # type: ignore[attr-defined]
+        ours = step.__module__.startswith("minikeras.")
+        if ours and self._warned_of != changed:
+            self._warned_of = changed
+            warn(
+                f"The `trainable` state of {changed} has changed since `{function}` "
+                "was first called. As in Keras, this takes effect when `compile` is "
+                "called again (always, with `run_eagerly=True`); until then the same "
+                "weights are trained as before."
+            )
+        return state.held(self.train_step)  # type: ignore[attr-defined]
 
     def _assert_compiled(self, method: str) -> None:
         if not self.compiled:

@@ -165,7 +165,6 @@ class Trainer(CompileState):
             The `History`: its `history` maps names to one value per epoch.
         """
         self._assert_compiled("fit")
-        self._warn_if_trainable_changed()
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
                 (x, y, sample_weight), validation_split=validation_split
@@ -217,9 +216,10 @@ class Trainer(CompileState):
 
     def _run_epoch(self, iterator: EpochIterator, callbacks: Any) -> dict[str, Any]:
         logs: dict[str, Any] = {}
+        train_step = self._compiled_step("fit")
         for step, data in iterator.enumerate_epoch():
             callbacks.on_train_batch_begin(step)
-            logs = self.train_step(pack_x_y_sample_weight(*data))
+            logs = train_step(pack_x_y_sample_weight(*data))
             callbacks.on_train_batch_end(step, logs)
             if self.stop_training:
                 break
@@ -337,7 +337,8 @@ class Trainer(CompileState):
                 )
             sample_weight = class_weight_to_sample_weights(y, class_weight)
         self.reset_metrics()
-        logs = self.train_step(_as_batch(x, y, sample_weight))
+        train_step = self._compiled_step("train_on_batch")
+        logs = train_step(_as_batch(x, y, sample_weight))
         logs = pythonify_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
