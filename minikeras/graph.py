@@ -26,6 +26,7 @@ class Record(NamedTuple):
 
     residuals: Any
     penalized: tuple[np.ndarray, ...]  # outputs with an activity regularizer
+    shapes: tuple[Any, ...] = ()  # (shape, dtype) of each output, where asked for
 
 
 class GraphResiduals(NamedTuple):
@@ -55,6 +56,9 @@ class Step:
         self.masks = bool(getattr(self.operation, "supports_masking", False))
         self.makes_mask = bool(getattr(self.operation, "makes_mask", False))
         self.is_layer = hasattr(self.operation, "compute_mask")
+        # A user's layer gets zeros for an output that nobody used, ours get None.
+        zeros = getattr(self.operation, "_wants_zeros", False)
+        self.wants_zeros = zeros and len(self.output_ids) > 1
         self.last_uses: list[int] = []
         self._variables: list[Any] | None = None
 
@@ -155,7 +159,9 @@ class Graph:
             values.update(zip(step.output_ids, flat, strict=True))
             penalized = _penalize(operation, flat, residuals, penalties)
             if keep:
-                records.append(Record(residuals, penalized))
+                like = flat if step.wants_zeros else ()
+                shapes = tuple((a.shape, a.dtype) for a in like)
+                records.append(Record(residuals, penalized, shapes))
             for key in step.last_uses:
                 del values[key]
         outputs = [values[id(t)] for t in self.outputs]
@@ -200,6 +206,9 @@ class Graph:
             penalized_inside = getattr(record.residuals, "activity_loss", None)
             if all(dy is None for dy in flat) and penalized_inside is None:
                 continue
+            if record.shapes:
+                given = zip(flat, record.shapes, strict=True)
+                flat = [np.zeros(*like) if dy is None else dy for dy, like in given]
             node = step.node
             dy = flat[0] if len(flat) == 1 else None
             if dy is None or tree.is_nested(node.output_structure):

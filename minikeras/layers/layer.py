@@ -74,6 +74,8 @@ class Layer(Buildable, Configured, Operation):
 
     _forward_takes: frozenset[str] = frozenset({"training", "mask"})
     _backward_takes_need_dx = False
+    # Whether the gradient of an output that nobody used is zeros instead of None.
+    _wants_zeros = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Looks at the signatures once, so that no call has to."""
@@ -85,6 +87,7 @@ class Layer(Buildable, Configured, Operation):
         if "backward" in cls.__dict__:
             takes = accepts(cls.backward, ("need_dx",))
             cls._backward_takes_need_dx = bool(takes)
+            cls._wants_zeros = not cls.__module__.startswith("minikeras.")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)

@@ -159,6 +159,9 @@ def _backward(
         one = np.asarray(1.0, config.floatx())
         flat, from_logits = model._compile_loss.backward(one, loss_residuals)
     if predicted.graph is None:
+        leaves = tree.flatten(predicted.y_pred)
+        pairs = zip(flat, leaves, strict=True)
+        flat = [np.zeros_like(y) if dy is None else dy for dy, y in pairs]
         dy = tree.pack_sequence_as(predicted.y_pred, flat)
         model.backward(dy, predicted.residuals, grads)
         return
