@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         datasets,
         dtype_policies,
         initializers,
+        interop,
         layers,
         losses,
         metrics,
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "activations backend callbacks config constraints datasets dtype_policies "
-    "initializers layers losses metrics models optimizers random regularizers saving "
-    "tree utils"
+    "initializers interop layers losses metrics models optimizers random regularizers "
+    "saving tree utils"
 ).split()
 
 # name -> the module that defines it
@@ -110,6 +111,7 @@ __all__ = [
     "differentiable",
     "dtype_policies",
     "initializers",
+    "interop",
     "layers",
     "losses",
     "metrics",

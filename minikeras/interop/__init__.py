@@ -1,0 +1,33 @@
+"""Models and weights handed to other frameworks and back, with no file between.
+
+    theirs = minikeras.interop.to_keras(model)
+    ours = minikeras.interop.from_keras(theirs)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# name -> the module that defines it; loaded when first used
+_NAMES = {
+    "from_keras": "keras_bridge",
+    "to_keras": "keras_bridge",
+}
+
+__all__ = ["from_keras", "to_keras"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        from minikeras.registry import suggest
+
+        raise AttributeError(
+            f"module 'minikeras.interop' has no attribute {name!r}."
+            f"{suggest(name, __all__)}"
+        )
+    return getattr(importlib.import_module(f"minikeras.interop.{_NAMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
