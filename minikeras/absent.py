@@ -11,43 +11,34 @@ from minikeras.registry import suggest
 NAMES = {
     "layers": """
         AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-        AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
-        AdditiveAttention Attention AugMix AutoContrast Average AveragePooling3D
-        AvgPool3D Bidirectional CategoryEncoding CenterCrop Concatenate
-        ContrastLimitedAdaptiveHistogramEqualization Conv1DTranspose Conv2DTranspose
-        Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D
-        Convolution1DTranspose Convolution2DTranspose Convolution3D
-        Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix
-        DepthwiseConv1D DepthwiseConv2D Discretization Dot EinsumDense Equalization
-        FlaxLayer GRU GRUCell GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D
-        GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing
-        Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes MaxPool3D
-        MaxPooling3D Maximum MelSpectrogram Minimum MixUp MultiHeadAttention Multiply
-        Normalization Pipeline RMSNormalization RandAugment RandomBrightness
-        RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
-        RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
+        AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention
+        Attention AugMix AutoContrast AveragePooling3D AvgPool3D Bidirectional
+        CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization
+        Conv1DTranspose Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D
+        ConvLSTM3D Convolution1DTranspose Convolution2DTranspose Convolution3D
+        Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix DepthwiseConv1D
+        DepthwiseConv2D Discretization EinsumDense Equalization FlaxLayer
+        GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D GlobalMaxPooling3D
+        GroupNormalization GroupQueryAttention HashedCrossing Hashing IntegerLookup
+        JaxLayer Lambda MaxNumBoundingBoxes MaxPool3D MaxPooling3D MelSpectrogram MixUp
+        MultiHeadAttention Normalization Pipeline RMSNormalization RandAugment
+        RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast
+        RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
         RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
         RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
         RandomZoom Rescaling Resizing ReversibleEmbedding STFTSpectrogram
         SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D
-        SimpleRNN SimpleRNNCell Solarization SpectralNormalization StringLookup
-        Subtract TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper
-        UnitNormalization UpSampling1D UpSampling2D UpSampling3D Wrapper ZeroPadding1D
-        ZeroPadding2D ZeroPadding3D add average concatenate dot maximum minimum
-        multiply subtract
+        Solarization SpectralNormalization StringLookup
+        TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper UnitNormalization
+        UpSampling1D UpSampling2D UpSampling3D Wrapper ZeroPadding1D ZeroPadding2D
+        ZeroPadding3D
     """,
-    "losses": """
-        BinaryFocalCrossentropy CTC CategoricalFocalCrossentropy
-        CategoricalGeneralizedCrossEntropy Circle Dice Tversky
-        binary_focal_crossentropy categorical_focal_crossentropy
-        categorical_generalized_cross_entropy circle ctc dice tversky
-    """,
+    "losses": "CTC ctc",
     "metrics": """
         AUC BinaryIoU ConcordanceCorrelation F1Score FBetaScore FalseNegatives
         FalsePositives IoU MeanIoU OneHotIoU OneHotMeanIoU PearsonCorrelation
         Precision PrecisionAtRecall R2Score Recall RecallAtPrecision
         SensitivityAtSpecificity SpecificityAtSensitivity TrueNegatives TruePositives
-        binary_focal_crossentropy categorical_focal_crossentropy
         concordance_correlation pearson_correlation
     """,
     "optimizers": """

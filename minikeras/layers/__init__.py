@@ -17,6 +17,14 @@ from minikeras.layers.core.masking import Masking
 from minikeras.layers.identifiers import deserialize, serialize
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
+from minikeras.layers.merging.add import Add, add
+from minikeras.layers.merging.average import Average, average
+from minikeras.layers.merging.concatenate import Concatenate, concatenate
+from minikeras.layers.merging.dot import Dot, dot
+from minikeras.layers.merging.maximum import Maximum, maximum
+from minikeras.layers.merging.minimum import Minimum, minimum
+from minikeras.layers.merging.multiply import Multiply, multiply
+from minikeras.layers.merging.subtract import Subtract, subtract
 from minikeras.layers.normalization.batch_normalization import BatchNormalization
 from minikeras.layers.normalization.layer_normalization import LayerNormalization
 from minikeras.layers.pooling.average_pooling1d import AveragePooling1D
@@ -43,9 +51,13 @@ from minikeras.layers.reshaping.flatten import Flatten
 from minikeras.layers.reshaping.permute import Permute
 from minikeras.layers.reshaping.repeat_vector import RepeatVector
 from minikeras.layers.reshaping.reshape import Reshape
+from minikeras.layers.rnn.gru import GRU
+from minikeras.layers.rnn.gru_cell import GRUCell
 from minikeras.layers.rnn.lstm import LSTM
 from minikeras.layers.rnn.lstm_cell import LSTMCell
 from minikeras.layers.rnn.rnn import RNN
+from minikeras.layers.rnn.simple_rnn import SimpleRNN
+from minikeras.layers.rnn.simple_rnn_cell import SimpleRNNCell
 from minikeras.layers.rnn.stacked_rnn_cells import StackedRNNCells
 
 # Keras's second names.
@@ -62,24 +74,30 @@ MaxPool2D = MaxPooling2D
 
 __all__ = [
     "ELU",
+    "GRU",
     "LSTM",
     "RNN",
     "Activation",
     "ActivityRegularization",
+    "Add",
     "AlphaDropout",
+    "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "Concatenate",
     "Conv1D",
     "Conv2D",
     "Convolution1D",
     "Convolution2D",
     "Dense",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -103,18 +121,32 @@ __all__ = [
     "MaxPool2D",
     "MaxPooling1D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "PReLU",
     "Permute",
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "StackedRNNCells",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 __getattr__ = getattr_for("layers", __all__)

@@ -26,6 +26,8 @@ def add_mask(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any
     """`kwargs`, with the mask of the only tensor argument if the layer takes one."""
     if kwargs.get("mask") is not None or "mask" not in layer._forward_takes:
         return kwargs
+    if not getattr(layer, "records_mask", True):  # Keras's has no such argument
+        return kwargs
     carrying = [a for a in [*args, *kwargs.values()] if any_symbolic(a)]
     mask = symbolic_mask(carrying[0]) if len(carrying) == 1 else None
     return kwargs if mask is None else {**kwargs, "mask": mask}
