@@ -28,4 +28,6 @@ def cast(value: Any, dtype: Any) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype == np.float64 and not isinstance(value, np.ndarray | np.generic):
         array = array.astype(np.float32)
+    if isinstance(dtype, np.dtype) and array.dtype == dtype:
+        return array  # the common case, without asking for the dtype's name
     return array.astype(standardize_dtype(dtype), copy=False)

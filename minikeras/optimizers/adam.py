@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.optimizers.blocks import in_blocks
 from minikeras.optimizers.optimizer import Optimizer
 from minikeras.optimizers.scalars import cast, in_double
 from minikeras.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
 from minikeras.registry import public
-from minikeras.row_gradient import RowGradient, parts
 from minikeras.variables import Variable
 
 
@@ -97,6 +95,7 @@ class Adam(Optimizer):
     """
 
     takes_row_gradients = True
+    elementwise_step = staticmethod(adam_step)
 
     def __init__(
         self,
@@ -149,26 +148,7 @@ class Adam(Optimizer):
             self._velocity_hats = self.add_optimizer_variables(
                 variables, "velocity_hat"
             )
-
-    def update_step(
-        self,
-        gradient: np.ndarray | RowGradient,
-        variable: Variable,
-        learning_rate: Any,
-    ) -> None:
-        """One step for one variable."""
-        index = self._get_variable_index(variable)
-        gradient, squares = parts(gradient)
-        in_blocks(
-            adam_step,
-            variable,
-            gradient,
-            squares,
-            self._momentums[index],
-            self._velocities[index],
-            self._velocity_hats[index],
-            **self._step_scalars(variable, learning_rate),
-        )
+        self._slots = (self._momentums, self._velocities, self._velocity_hats)
 
     def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
         """The learning rate with the bias correction in it, and the constants."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from minikeras.threads import current_pool
 from minikeras.variables import Variable
 
 # Elements per piece: 6 float32 arrays of this size are 768 KB, about one L2 cache.
 BLOCK = 32768
+# Pieces that a thread takes at a time; fewer, and handing them out shows.
+BLOCKS_PER_THREAD = 4
 
 
 def in_blocks(step: Callable[..., None], *arrays: Any, **scalars: Any) -> None:
@@ -16,7 +19,8 @@ def in_blocks(step: Callable[..., None], *arrays: Any, **scalars: Any) -> None:
 
     An update reads and writes every array a few times. In one go, each of its ufuncs
     would fetch the whole array from main memory again; in pieces, only the first does.
-    The step is elementwise, so the result is the same to the last bit.
+    In `fit` the pieces are shared among its threads. The step is elementwise, so the
+    result is the same to the last bit.
 
     Args:
         step: changes some of its arrays in place, element by element.
@@ -33,6 +37,16 @@ def in_blocks(step: Callable[..., None], *arrays: Any, **scalars: Any) -> None:
         step(*storage, **scalars)
         return
     flat = [None if a is None else a.reshape(-1) for a in storage]  # views
-    for begin in range(0, size, BLOCK):
-        piece = slice(begin, begin + BLOCK)
-        step(*[None if a is None else a[piece] for a in flat], **scalars)
+
+    def run(start: int) -> None:
+        for begin in range(start, min(start + BLOCKS_PER_THREAD * BLOCK, size), BLOCK):
+            piece = slice(begin, begin + BLOCK)
+            step(*[None if a is None else a[piece] for a in flat], **scalars)
+
+    starts = range(0, size, BLOCKS_PER_THREAD * BLOCK)
+    pool = current_pool()
+    if pool is None:
+        for start in starts:
+            run(start)
+    else:
+        pool.map(run, starts)

@@ -10,9 +10,8 @@ import numpy as np
 
 from minikeras import config, naming
 from minikeras.gradients import Gradients
-from minikeras.optimizers.scalars import cast
+from minikeras.optimizers.rule import UpdateRule
 from minikeras.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
-from minikeras.optimizers.stages import Stages
 from minikeras.registry import public
 from minikeras.row_gradient import RowGradient
 from minikeras.variables import Variable
@@ -20,7 +19,7 @@ from minikeras.variables import Variable
 
 @public("keras.optimizers")
 @public("keras")
-class Optimizer(Stages):
+class Optimizer(UpdateRule):
     """The base of all optimizers.
 
     Args:
@@ -56,10 +55,12 @@ class Optimizer(Stages):
     >>> SignDescent(learning_rate=0.5).apply([np.array([3.0, -0.1])], [w])
     >>> w.numpy()
     array([0.5, 2.5])
+
+    A rule that treats each element by itself is better said as a function of arrays,
+    `elementwise_step`: then small variables are updated together and large ones in
+    pieces, see `UpdateRule`.
     """
 
-    # Whether update_step can take a RowGradient; if not, it gets the dense sum.
-    takes_row_gradients = False
     in_compiled_step = False  # set by `Model.compile`
 
     def __init__(
@@ -100,7 +101,7 @@ class Optimizer(Stages):
         self._trainable_variables: list[Variable] = []
         self._indices: dict[int, int] = {}
         self._start_stages()
-        self._scalars_of: tuple[Any, dict[str, Any]] = (None, {})
+        self._start_rule()
         self._iterations = self.add_variable((), dtype="int64", name="iteration")
         self._learning_rate = self._standardize_learning_rate(learning_rate)
 
@@ -237,7 +238,8 @@ class Optimizer(Stages):
         if len(grads) == 0:
             return
         pairs = self._matched(grads, variables)
-        pairs = [(g, v) for g, v in pairs if not self._overwritten(g, v)]
+        if any(v.overwrite_with_gradient for v in variables):
+            pairs = [(g, v) for g, v in pairs if not self._overwritten(g, v)]
         if pairs:
             gradients, variables = map(list, zip(*pairs, strict=True))
             with np.errstate(all="ignore"):  # inf and NaN pass through, as in Keras
@@ -245,7 +247,7 @@ class Optimizer(Stages):
             for variable in variables:
                 if variable.constraint is not None:
                     variable.assign(variable.constraint(variable.value))
-        self._iterations.assign_add(1)
+        self._iterations._array += 1
 
     def _variables_to_update(
         self, grads: Any, variables: Sequence[Variable] | None
@@ -256,6 +258,8 @@ class Optimizer(Stages):
                 with naming.name_scope(self.name, caller=self):
                     self.build(variables)
                 self.built = True
+            if variables == self._trainable_variables:  # the same ones, one by one
+                return variables
             for v in variables:
                 if id(v) not in self._indices:
                     raise ValueError(
@@ -295,16 +299,19 @@ class Optimizer(Stages):
             if gradient is None:
                 missing.append(variable.path)
                 continue
-            if not isinstance(gradient, RowGradient):
+            if type(gradient) is RowGradient:
+                if self.gradient_accumulation_steps or self.loss_scale_factor:
+                    gradient = gradient.dense()
+            elif type(gradient) is not np.ndarray:
                 gradient = np.asarray(gradient)
-            elif self.gradient_accumulation_steps or self.loss_scale_factor:
-                gradient = gradient.dense()
             if gradient.shape != variable.shape:
                 raise ValueError(
                     f"The gradient of variable '{variable.path}' must have its shape "
                     f"{variable.shape}. Received: a gradient of shape {gradient.shape}."
                 )
-            pairs.append((gradient.astype(variable.value.dtype, copy=False), variable))
+            if gradient.dtype != variable.value.dtype:
+                gradient = gradient.astype(variable.value.dtype)
+            pairs.append((gradient, variable))
         if not pairs:
             raise ValueError("No gradients provided for any variable.")
         if missing:
@@ -326,41 +333,11 @@ class Optimizer(Stages):
             gradients = self._clipped(gradients)
             learning_rate = self._learning_rate_of_step()
             self._apply_weight_decay(variables, learning_rate)
-            for gradient, variable in zip(gradients, variables, strict=True):
-                if isinstance(gradient, RowGradient) and not self.takes_row_gradients:
-                    gradient = gradient.dense()
-                self.update_step(gradient, variable, learning_rate)
+            self._update(gradients, variables, learning_rate)
         else:
             self._accumulate(gradients, variables)
         if self.use_ema:
             self._update_averages()
-
-    def update_step(
-        self, gradient: np.ndarray, variable: Variable, learning_rate: Any
-    ) -> None:
-        """Changes one variable, given its gradient. The update rule.
-
-        Args:
-            gradient: array of the variable's shape and dtype; not to be changed.
-            variable: one of the variables the optimizer was built with.
-            learning_rate: a Variable, array or number.
-        """
-        raise NotImplementedError(
-            f"Optimizer '{self.__class__.__name__}' must override "
-            "`update_step(self, gradient, variable, learning_rate)`."
-        )
-
-    def _step_scalars(self, variable: Variable, learning_rate: Any) -> dict[str, Any]:
-        """`self.scalars(...)`, computed once per step, not once per variable."""
-        dtype = variable.value.dtype
-        key = (dtype, float(learning_rate), int(self._iterations))
-        if self._scalars_of[0] != key:
-            self._scalars_of = (key, self.scalars(cast(learning_rate, dtype), dtype))
-        return self._scalars_of[1]
-
-    def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
-        """What the elementwise update needs besides arrays, in their dtype."""
-        return {"rate": rate}
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`, if there is one."""

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.optimizers.blocks import in_blocks
 from minikeras.optimizers.optimizer import Optimizer
 from minikeras.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
 from minikeras.registry import public
-from minikeras.row_gradient import RowGradient, parts
 from minikeras.variables import Variable
 
 
@@ -87,6 +85,7 @@ class RMSprop(Optimizer):
     """
 
     takes_row_gradients = True
+    elementwise_step = staticmethod(rmsprop_step)
 
     def __init__(
         self,
@@ -140,26 +139,7 @@ class RMSprop(Optimizer):
             self._average_gradients = self.add_optimizer_variables(
                 variables, "average_gradient"
             )
-
-    def update_step(
-        self,
-        gradient: np.ndarray | RowGradient,
-        variable: Variable,
-        learning_rate: Any,
-    ) -> None:
-        """One step for one variable."""
-        index = self._get_variable_index(variable)
-        gradient, squares = parts(gradient)
-        in_blocks(
-            rmsprop_step,
-            variable,
-            gradient,
-            squares,
-            self._velocities[index],
-            self._average_gradients[index],
-            self._momentums[index],
-            **self._step_scalars(variable, learning_rate),
-        )
+        self._slots = (self._velocities, self._average_gradients, self._momentums)
 
     def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
         """The learning rate and the constants."""

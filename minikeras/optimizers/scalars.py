@@ -44,4 +44,4 @@ def in_double(function: Callable[..., Any], *arguments: Any) -> Any:
     np.float32(0.34867835)
     """
     dtype = np.result_type(*arguments)
-    return np.asarray(function(*[np.float64(a) for a in arguments])).astype(dtype)[()]
+    return dtype.type(function(*[float(a) for a in arguments]))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.optimizers.blocks import in_blocks
 from minikeras.optimizers.optimizer import Optimizer
 from minikeras.optimizers.scalars import cast
 from minikeras.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
@@ -15,22 +14,21 @@ from minikeras.registry import public
 from minikeras.variables import Variable
 
 
-def sgd_step(value: np.ndarray, gradient: np.ndarray, *, rate: Any) -> None:
-    """`w -= rate * g`, elementwise, in place."""
-    value -= gradient * rate
-
-
-def momentum_step(
+def sgd_step(
     value: np.ndarray,
     gradient: np.ndarray,
-    velocity: np.ndarray,
+    squares: None,
+    velocity: np.ndarray | None,
     *,
     rate: Any,
     momentum: Any,
     nesterov: bool,
 ) -> None:
-    """One step with momentum, elementwise, in place on `value` and `velocity`."""
+    """One step, elementwise, in place on `value` and `velocity`."""
     step = gradient * rate
+    if velocity is None:
+        value -= step  # w <- w - rate g
+        return
     velocity *= momentum
     velocity -= step  # u <- momentum u - rate g
     if nesterov:
@@ -66,6 +64,8 @@ class SGD(Optimizer):
     >>> w.numpy()
     array([0.9])
     """
+
+    elementwise_step = staticmethod(sgd_step)
 
     def __init__(
         self,
@@ -114,17 +114,7 @@ class SGD(Optimizer):
         self.momentums = []
         if self.momentum != 0:
             self.momentums = self.add_optimizer_variables(variables, "momentum")
-
-    def update_step(
-        self, gradient: np.ndarray, variable: Variable, learning_rate: Any
-    ) -> None:
-        """One step for one variable."""
-        scalars = self._step_scalars(variable, learning_rate)
-        if self.momentum == 0:
-            in_blocks(sgd_step, variable, gradient, rate=scalars["rate"])
-            return
-        momentum = self.momentums[self._get_variable_index(variable)]
-        in_blocks(momentum_step, variable, gradient, momentum, **scalars)
+        self._slots = (self.momentums or [None] * len(variables),)
 
     def scalars(self, rate: Any, dtype: np.dtype) -> dict[str, Any]:
         """The learning rate and the constants."""
