@@ -16,22 +16,20 @@ NAMES = {
         CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization
         Conv1DTranspose Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D
         ConvLSTM3D Convolution1DTranspose Convolution2DTranspose Convolution3D
-        Convolution3DTranspose Cropping1D Cropping2D Cropping3D CutMix DepthwiseConv1D
-        DepthwiseConv2D Discretization EinsumDense Equalization FlaxLayer
-        GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D GlobalMaxPooling3D
-        GroupNormalization GroupQueryAttention HashedCrossing Hashing IntegerLookup
-        JaxLayer Lambda MaxNumBoundingBoxes MaxPool3D MaxPooling3D MelSpectrogram MixUp
-        MultiHeadAttention Normalization Pipeline RMSNormalization RandAugment
-        RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast
-        RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
-        RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
-        RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
-        RandomZoom Rescaling Resizing ReversibleEmbedding STFTSpectrogram
-        SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D
-        Solarization SpectralNormalization StringLookup
-        TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper UnitNormalization
-        UpSampling1D UpSampling2D UpSampling3D Wrapper ZeroPadding1D ZeroPadding2D
-        ZeroPadding3D
+        Convolution3DTranspose CutMix DepthwiseConv1D DepthwiseConv2D Discretization
+        EinsumDense Equalization FlaxLayer GlobalAveragePooling3D GlobalAvgPool3D
+        GlobalMaxPool3D GlobalMaxPooling3D GroupNormalization GroupQueryAttention
+        HashedCrossing Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes
+        MaxPool3D MaxPooling3D MelSpectrogram MixUp MultiHeadAttention Normalization
+        Pipeline RMSNormalization RandAugment RandomBrightness RandomColorDegeneration
+        RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing
+        RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert
+        RandomPerspective RandomPosterization RandomRotation RandomSaturation
+        RandomSharpness RandomShear RandomTranslation RandomZoom Rescaling Resizing
+        ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D
+        SeparableConvolution1D SeparableConvolution2D Solarization SpectralNormalization
+        StringLookup TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper
+        UnitNormalization Wrapper
     """,
     "losses": "CTC ctc",
     "metrics": """

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from parity_tests import strategies
 
 DTYPES = strategies.DTYPES
+INTEGER_LABELS = ("labels", "label_logits", "certain")  # kinds of data
 
 
 # (function, class, kind of data, parameters)
@@ -78,6 +79,42 @@ CASES = [
         "label_logits",
         {"from_logits": True, "ignore_class": -1},
     ),
+    ("binary_focal_crossentropy", "BinaryFocalCrossentropy", "chances", {}),
+    (
+        "binary_focal_crossentropy",
+        "BinaryFocalCrossentropy",
+        "logits",
+        {"from_logits": True, "gamma": 1.5, "label_smoothing": 0.1},
+    ),
+    (
+        "binary_focal_crossentropy",
+        "BinaryFocalCrossentropy",
+        "chances",
+        {"apply_class_balancing": True, "alpha": 0.3, "gamma": 3.0, "axis": 1},
+    ),
+    ("categorical_focal_crossentropy", "CategoricalFocalCrossentropy", "classes", {}),
+    (
+        "categorical_focal_crossentropy",
+        "CategoricalFocalCrossentropy",
+        "logits",
+        {"from_logits": True, "gamma": 1.5, "alpha": 0.4},
+    ),
+    (
+        "categorical_focal_crossentropy",
+        "CategoricalFocalCrossentropy",
+        "classes",
+        {"label_smoothing": 0.1, "axis": 1},
+    ),
+    ("dice", "Dice", "fractions", {"axis": -1}),
+    ("dice", "Dice", "fractions", {"axis": 1}),
+    ("tversky", "Tversky", "fractions", {"axis": -1}),
+    ("tversky", "Tversky", "fractions", {"axis": 1, "alpha": 0.3, "beta": 0.6}),
+    (
+        "categorical_generalized_cross_entropy",
+        "CategoricalGeneralizedCrossEntropy",
+        "certain",
+        {"q": 0.7},
+    ),
 ]
 
 
@@ -117,6 +154,10 @@ def data(kind, shape, seed, scale=1.0):
         return np.where(part < 0.5, part > 0.2, part), np.where(
             part > 0.8, edges, chances
         )
+    if kind == "fractions":  # no cancellation in the denominators
+        return (part > 0.5).astype(float), chances
+    if kind == "certain":
+        return rng.integers(0, shape[-1], shape[:-1]), 0.05 + 0.9 * chances
     if kind == "classes":
         return one_hot, np.where(part > 0.9, edges, chances) ** 2 + 1e-9
     if kind == "logits":

@@ -20,10 +20,7 @@ def test_every_loss_is_known_to_keras():
     }
     assert ours <= set(dir(keras.losses))
     later = {name for name in dir(keras.losses) if name[0] != "_"} - ours
-    assert {name for name in later if "focal" not in name.lower()} == {
-        "CTC", "CategoricalGeneralizedCrossEntropy", "Circle", "Dice", "Tversky",
-        "categorical_generalized_cross_entropy", "circle", "ctc", "dice", "tversky",
-    }  # fmt: skip
+    assert later == {"CTC", "ctc"}
 
 
 def test_reductions():
@@ -43,6 +40,10 @@ def test_get():
     assert losses.get(None) is None
     for name in [n for n in losses.__all__ if n in dir(keras.losses)] + ALIASES:
         if name in ("Loss", "get", "serialize", "deserialize"):
+            continue
+        if "eneralized" in name:  # Keras's `get` has forgotten these two
+            function = losses.categorical_generalized_cross_entropy
+            assert getattr(losses.get(name), "fn", function) is function
             continue
         ours, theirs = losses.get(name), keras.losses.get(name)
         if isinstance(theirs, keras.losses.Loss):

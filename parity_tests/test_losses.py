@@ -16,6 +16,7 @@ from parity_tests.functions import check_function, check_loss, default_dtype
 from parity_tests.loss_cases import (
     CASES,
     DTYPES,
+    INTEGER_LABELS,
     REDUCTIONS,
     data,
     label,
@@ -221,7 +222,7 @@ def test_nan_in_the_predictions_reaches_the_loss():
     y_pred = np.array([[np.nan, 0.5], [0.25, 0.75]], "float32")
     for _, name, kind, parameters in CASES:
         if parameters.get("axis", -1) == -1 and parameters.get("ignore_class") is None:
-            y_true = np.array([0, 1]) if "label" in kind else np.eye(2)
+            y_true = np.array([0, 1]) if kind in INTEGER_LABELS else np.eye(2)
             loss = getattr(losses, name)(reduction="none", **parameters)
             values, residuals = loss.forward(y_true, y_pred)
             assert np.isnan(values).tolist() == [True, False], name

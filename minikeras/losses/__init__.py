@@ -19,7 +19,17 @@ from minikeras.losses.crossentropy import (
     sparse_categorical_crossentropy,
 )
 from minikeras.losses.divergence import KLDivergence, Poisson, kl_divergence, poisson
+from minikeras.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+)
 from minikeras.losses.function import LossFunctionWrapper, loss_function
+from minikeras.losses.generalized import (
+    CategoricalGeneralizedCrossEntropy,
+    categorical_generalized_cross_entropy,
+)
 from minikeras.losses.hinge import (
     CategoricalHinge,
     Hinge,
@@ -29,6 +39,8 @@ from minikeras.losses.hinge import (
     squared_hinge,
 )
 from minikeras.losses.loss import Loss
+from minikeras.losses.metric_learning import Circle, circle
+from minikeras.losses.overlap import Dice, Tversky, dice, tversky
 from minikeras.losses.regression import (
     Huber,
     LogCosh,
@@ -51,10 +63,13 @@ _OBJECTS = (
     CategoricalCrossentropy, SparseCategoricalCrossentropy, MeanSquaredError,
     MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredLogarithmicError,
     CosineSimilarity, LogCosh, Huber, Hinge, SquaredHinge, CategoricalHinge,
-    kl_divergence, poisson, binary_crossentropy, categorical_crossentropy,
-    sparse_categorical_crossentropy, mean_squared_error, mean_absolute_error,
-    mean_absolute_percentage_error, mean_squared_logarithmic_error, cosine_similarity,
-    log_cosh, huber, hinge, squared_hinge, categorical_hinge,
+    BinaryFocalCrossentropy, CategoricalFocalCrossentropy, Circle, Dice, Tversky,
+    CategoricalGeneralizedCrossEntropy, binary_focal_crossentropy,
+    categorical_focal_crossentropy, categorical_generalized_cross_entropy, circle,
+    dice, tversky, kl_divergence, poisson, binary_crossentropy,
+    categorical_crossentropy, sparse_categorical_crossentropy, mean_squared_error,
+    mean_absolute_error, mean_absolute_percentage_error, mean_squared_logarithmic_error,
+    cosine_similarity, log_cosh, huber, hinge, squared_hinge, categorical_hinge,
 )  # fmt: skip
 _BY_NAME = {obj.__name__: obj for obj in _OBJECTS}
 for _short, _function in {
@@ -132,16 +147,19 @@ def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
 
 
 __all__ = [
-    "BinaryCrossentropy", "CategoricalCrossentropy", "CategoricalHinge",
-    "CosineSimilarity", "Hinge", "Huber", "KLDivergence", "LogCosh", "Loss",
-    "LossFunctionWrapper", "MeanAbsoluteError", "MeanAbsolutePercentageError",
-    "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
-    "SparseCategoricalCrossentropy", "SquaredHinge", "binary_crossentropy",
-    "categorical_crossentropy", "categorical_hinge", "cosine_similarity",
-    "deserialize", "get", "hinge", "huber", "kl_divergence", "log_cosh",
-    "loss_function", "mean_absolute_error", "mean_absolute_percentage_error",
-    "mean_squared_error", "mean_squared_logarithmic_error", "poisson", "serialize",
-    "sparse_categorical_crossentropy", "squared_hinge",
+    "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "Hinge", "Huber",
+    "KLDivergence", "LogCosh", "Loss", "LossFunctionWrapper", "MeanAbsoluteError",
+    "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError",
+    "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky",
+    "binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy",
+    "categorical_focal_crossentropy", "categorical_generalized_cross_entropy",
+    "categorical_hinge", "circle", "cosine_similarity", "deserialize", "dice", "get",
+    "hinge", "huber", "kl_divergence", "log_cosh", "loss_function",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
+    "mean_squared_logarithmic_error", "poisson", "serialize",
+    "sparse_categorical_crossentropy", "squared_hinge", "tversky",
 ]  # fmt: skip
 
 __getattr__ = getattr_for("losses", __all__)

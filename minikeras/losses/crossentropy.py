@@ -72,7 +72,7 @@ def categorical_crossentropy(
     >>> categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(4)
     array([0.6931], dtype=float32)
     """
-    axis = _checked(y_pred, axis)
+    axis = checked_axis(y_pred, axis, "categorical_crossentropy")
     y_true, y_pred = matched_shapes(
         y_true,
         y_pred,
@@ -108,14 +108,15 @@ def _(dvalues, residuals):
         return (dp - (dp * p).sum(axis=axis, keepdims=True)) / total
 
 
-def _checked(y_pred: np.ndarray, axis: Any) -> int:
+def checked_axis(y_pred: np.ndarray, axis: Any, function: str) -> int:
+    """The axis, which must be an int; a warning if there is but one class."""
     if isinstance(axis, bool):
         raise ValueError(
             f"`axis` must be of type `int`. Received: axis={axis} of type {type(axis)}"
         )
     if y_pred.ndim and y_pred.shape[-1] == 1:
         warnings.warn(
-            "categorical_crossentropy expects a column for each class, more than one. "
+            f"{function} expects a column for each class, more than one. "
             f"Received: y_pred.shape={y_pred.shape}. With two classes in one column, "
             "use 'binary_crossentropy'.",
             SyntaxWarning,

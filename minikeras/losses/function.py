@@ -33,11 +33,13 @@ class loss_function(differentiable):
     Attributes:
         logits_of: the activation whose logits Keras would use, or None.
         values_mask: None, or `(y_true, y_pred, **parameters) -> mask or None`.
+        default_axis: the `axis` of a call that gives none.
         couples: None, or `(y_true) -> bool`: whether its values depend on the batch.
     """
 
     logits_of: str | None = None
     values_mask: Callable[..., Any] | None = None
+    default_axis: Any = -1
     couples: Callable[[np.ndarray], bool] | None = None
 
     def __init__(self, function: Callable[..., tuple[Any, Any]]):
@@ -181,7 +183,7 @@ class LossFunctionWrapper(Loss):
         if couples is not None and couples(self._cast(y_true)):
             return True
         rank = len(y_pred) if isinstance(y_pred, tuple) else np.ndim(y_pred)
-        axes = self._fn_kwargs.get("axis", -1)
+        axes = self._fn_kwargs.get("axis", getattr(self.fn, "default_axis", -1))
         axes = axes if isinstance(axes, tuple) else (axes,)
         return any(axis is None or axis in (0, -rank) for axis in axes)
 

@@ -8,7 +8,9 @@ from minikeras import registry
 from minikeras.absent import getattr_for
 from minikeras.losses import (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
     categorical_hinge,
     hinge,
     huber,
@@ -86,8 +88,10 @@ __all__ = [
     "TopKCategoricalAccuracy",
     "binary_accuracy",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_accuracy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
     "categorical_hinge",
     "deserialize",
     "get",
