@@ -26,10 +26,10 @@ from minikeras.interop.frameworks import import_keras
 from minikeras.interop.state import (
     copy_optimizer,
     copy_variables,
-    named_variables,
     pair_variables,
 )
 from minikeras.models.model import Model
+from minikeras.saving.audit import audit
 from minikeras.saving.building import make_model
 from minikeras.saving.json_text import parse_object
 from minikeras.saving.keras2 import hard_sigmoid_keras2
@@ -63,8 +63,9 @@ def from_keras(model: Any, custom_objects: dict[str, Any] | None = None) -> Any:
         )
     source = f"Keras model {model.name}"
     described = parse_object(model.to_json(), source, "")
-    compile_config = described.pop("compile_config", None)
     with _undisturbed(), custom_object_scope(custom_objects or {}):
+        audit(described, source, "")
+        compile_config = described.pop("compile_config", None)
         with _same_floatx(config, _keras_config(), "minikeras"):
             # A live model is its own limit; random values are drawn only as needed.
             limit = Budget(sys.maxsize, "a live model", defer=True)
@@ -99,7 +100,7 @@ def to_keras(model: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """
     if not isinstance(model, Model):
         raise TypeError(
-            "`to_keras` expects a model of minikeras. Received: " f"{type(model)}"
+            f"`to_keras` expects a model of minikeras. Received: {type(model)}"
         )
     keras = import_keras()
     objects = {"hard_sigmoid_keras2": _hard_sigmoid_keras2, **(custom_objects or {})}
@@ -223,6 +224,3 @@ def _keras_has(keras: Any, module: Any, name: str, registered: Any) -> bool:
     for part in module.split(".")[1:]:
         home = getattr(home, part, None)
     return hasattr(home, name)
-
-
-__all__ = ["from_keras", "named_variables", "to_keras"]
