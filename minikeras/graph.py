@@ -9,75 +9,31 @@ is in the `backward` of each layer.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minikeras import tree
 from minikeras.graph_order import sort_graph
+from minikeras.graph_steps import (
+    GraphResiduals,
+    Logits,
+    Record,
+    Step,
+    accumulate,
+    graph_residuals,
+)
+from minikeras.logits import (
+    final_activation,
+    forward_in_two,
+    hand_logits_on,
+    run_backward,
+    take_dlogits,
+)
 from minikeras.symbolic import KerasTensor, Node
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
-
-
-class Record(NamedTuple):
-    """What one node's call leaves for its backward."""
-
-    residuals: Any
-    penalized: tuple[np.ndarray, ...]  # outputs with an activity regularizer
-    shapes: tuple[Any, ...] = ()  # (shape, dtype) of each output, where asked for
-
-
-class GraphResiduals(NamedTuple):
-    """What a forward pass through a graph leaves for its backward."""
-
-    records: tuple[Record, ...]  # one per node, in the order they ran
-    output_masks: list[np.ndarray | None]  # masks that reached the outputs
-    activity_loss: Any  # sum of all that is added to the loss on the way
-    losses: tuple[np.ndarray, ...] = ()  # the values of `Graph.losses`
-    penalties: tuple[Any, ...] = ()  # the numbers `activity_loss` is the sum of
-
-
-class Step:
-    """One node, with what can be known of its call before it runs."""
-
-    def __init__(self, node: Node):
-        self.node = node
-        self.operation = node.operation
-        self.output_ids = [id(t) for t in node.outputs]
-        # The first argument's mask is the one that travels.
-        self.first = (
-            node.args[0] if node.args else next(iter(node.kwargs.values()), None)
-        )
-        only = len(node.args) == 1 and not node.kwargs
-        self.only_input = id(self.first) if only and _is_tensor(self.first) else None
-        self.one_tensor_argument = len(node.tensor_arguments) == 1
-        self.masks = bool(getattr(self.operation, "supports_masking", False))
-        self.makes_mask = bool(getattr(self.operation, "makes_mask", False))
-        self.is_layer = hasattr(self.operation, "compute_mask")
-        # A user's layer gets zeros for an output that nobody used, ours get None.
-        zeros = getattr(self.operation, "_wants_zeros", False)
-        self.wants_zeros = zeros and len(self.output_ids) > 1
-        self.last_uses: list[int] = []
-        self._variables: list[Any] | None = None
-
-    @property
-    def variables(self) -> list[Any]:
-        """The weights of the operation, nested ones included."""
-        if self._variables is None:
-            self._variables = list(getattr(self.operation, "weights", ()))
-        return self._variables
-
-    def arguments(self, values: dict[int, Any]) -> tuple[tuple, dict[str, Any]]:
-        """The arguments of the call, with values in the place of tensors."""
-        if self.only_input is not None:
-            return (values[self.only_input],), {}
-        return self.node.fill(values)
-
-
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, KerasTensor)
 
 
 class Graph:
@@ -107,6 +63,19 @@ class Graph:
             if not node.is_input and not given.issuperset(id(t) for t in node.outputs)
         ]
         self._find_last_uses()
+        self._find_logits()
+
+    def _find_logits(self) -> None:
+        """Marks the steps whose values may come out of the graph as they are: of the
+        others nobody asks for the logits."""
+        outgoing = {id(t) for t in self.outputs}
+        for step in reversed(self.steps):
+            step.may_have_logits = not outgoing.isdisjoint(step.output_ids)
+            if step.may_have_logits:
+                kinds = {(t.shape, t.dtype) for t in step.node.outputs}
+                for t in step.node.input_tensors:
+                    if (t.shape, t.dtype) in kinds:
+                        outgoing.add(id(t))
 
     def _find_last_uses(self) -> None:
         """So that `forward` lets go of a value when nobody will read it again."""
@@ -144,6 +113,7 @@ class Graph:
         for tensor, mask in zip(self.inputs, masks or [], strict=False):
             if mask is not None:
                 known_masks[id(tensor)] = mask
+        logits: dict[int, Logits] = {}
         records: list[Record] = []
         penalties: list[Any] = []
         for step in self.steps:
@@ -151,8 +121,18 @@ class Graph:
             operation = step.operation
             mask = _mask_of(step.first, known_masks) if known_masks else None
             passed = mask if step.one_tensor_argument else None
-            y, residuals = operation.run_forward(args, kwargs, training, passed)
+            activation, handed_on = None, ()
+            if step.may_have_logits:
+                activation = final_activation(operation, kwargs, passed)
+            if activation is None:
+                y, residuals = operation.run_forward(args, kwargs, training, passed)
+            else:
+                y, residuals, logits[step.output_ids[0]] = forward_in_two(
+                    operation, activation, args, kwargs, training
+                )
             flat = [y] if len(step.output_ids) == 1 else tree.flatten(y)
+            if step.may_have_logits and activation is None:
+                handed_on = hand_logits_on(step, flat, residuals, values, logits)
             if step.is_layer:
                 mask = kwargs.get("mask", mask)
                 _pass_masks_on(step, args, kwargs, mask, residuals, known_masks)
@@ -161,7 +141,7 @@ class Graph:
             if keep:
                 like = flat if step.wants_zeros else ()
                 shapes = tuple((a.shape, a.dtype) for a in like)
-                records.append(Record(residuals, penalized, shapes))
+                records.append(Record(residuals, penalized, shapes, handed_on))
             for key in step.last_uses:
                 del values[key]
         outputs = [values[id(t)] for t in self.outputs]
@@ -169,7 +149,12 @@ class Graph:
         losses = tuple(values[id(t)] for t in self.losses)
         penalties += [loss.sum() for loss in losses]
         return outputs, GraphResiduals(
-            tuple(records), output_masks, sum(penalties), losses, tuple(penalties)
+            tuple(records),
+            output_masks,
+            sum(penalties),
+            losses,
+            tuple(penalties),
+            tuple([logits.get(id(t)) for t in self.outputs]),
         )
 
     @np.errstate(all="ignore")
@@ -193,9 +178,12 @@ class Graph:
         """
         sums: dict[int, Any] = {}
         for tensor, dy in zip(self.outputs, douts, strict=True):
-            _accumulate(sums, tensor, dy)
+            accumulate(sums, tensor, dy)
         for tensor, loss in zip(self.losses, residuals.losses, strict=True):
-            _accumulate(sums, tensor, np.ones_like(loss))  # in forward: loss.sum()
+            accumulate(sums, tensor, np.ones_like(loss))  # in forward: loss.sum()
+        of_logits: dict[int, Any] = {}
+        for tensor, dz in zip(self.outputs, residuals.dlogits, strict=False):
+            accumulate(of_logits, tensor, dz)
         live = self._live_tensors(grads, need_dx)
         pairs = zip(reversed(self.steps), reversed(residuals.records), strict=True)
         for step, record in pairs:
@@ -203,8 +191,9 @@ class Graph:
                 continue  # no trainable weight here or before
             flat = [sums.pop(key, None) for key in step.output_ids]
             flat = _add_penalty_gradients(step.operation, record, flat)
-            penalized_inside = getattr(record.residuals, "activity_loss", None)
-            if all(dy is None for dy in flat) and penalized_inside is None:
+            dlogits = take_dlogits(step, record, of_logits) if of_logits else ()
+            inside = getattr(record.residuals, "activity_loss", None) is not None
+            if not (inside or dlogits or any(dy is not None for dy in flat)):
                 continue
             if record.shapes:
                 given = zip(flat, record.shapes, strict=True)
@@ -214,7 +203,9 @@ class Graph:
             if dy is None or tree.is_nested(node.output_structure):
                 dy = tree.pack_sequence_as(node.output_structure, flat)
             wanted = any(id(t) in live for t in node.input_tensors)
-            dx = step.operation.run_backward(dy, record.residuals, grads, wanted)
+            dx = run_backward(
+                step.operation, dy, dlogits, record.residuals, grads, wanted
+            )
             if wanted:
                 _distribute(node, dx, sums, live)
         return [sums.get(id(t)) for t in self.inputs]
@@ -231,14 +222,8 @@ class Graph:
         return live
 
 
-def _accumulate(sums: dict[int, Any], tensor: KerasTensor, gradient: Any) -> None:
-    """Adds out of place: a layer may return the same array for several inputs."""
-    if gradient is None:
-        return
-    if gradient.dtype.name != tensor.dtype and "float" in tensor.dtype:
-        gradient = gradient.astype(tensor.dtype)
-    known = sums.get(id(tensor))
-    sums[id(tensor)] = gradient if known is None else known + gradient
+def _is_tensor(x: Any) -> bool:
+    return isinstance(x, KerasTensor)
 
 
 def _distribute(node: Node, dx: Any, sums: dict[int, Any], live: set[int]) -> None:
@@ -257,7 +242,7 @@ def _distribute(node: Node, dx: Any, sums: dict[int, Any], live: set[int]) -> No
         parts = [gradient] if _is_tensor(argument) else tree.flatten(gradient)
         for leaf, part in zip(leaves, parts, strict=True):
             if _is_tensor(leaf) and id(leaf) in live:
-                _accumulate(sums, leaf, part)
+                accumulate(sums, leaf, part)
 
 
 def _mask_of(structure: Any, masks: dict[int, Any]) -> Any:
@@ -280,10 +265,9 @@ def _pass_masks_on(
 ) -> None:
     """Stores the masks of a layer's outputs beside their values."""
     operation: Any = step.operation
-    if isinstance(residuals, GraphResiduals):  # a nested model knows its own
-        found = residuals.output_masks
-    elif hasattr(residuals, "graph"):  # a traced layer, likewise
-        found = residuals.graph.output_masks
+    inner = graph_residuals(residuals)
+    if inner is not None:  # it knows its own
+        found = inner.output_masks
     elif mask is None and not step.makes_mask:
         return
     elif not step.masks:

@@ -1,162 +1,152 @@
-"""Training a final softmax or sigmoid from its logits.
+"""Logits: what went into a final softmax or sigmoid, for losses that prefer it.
 
-NB: Keras on TensorFlow remembers, on the output of `softmax` and `sigmoid`, what went
-in; a crossentropy that is given such probabilities uses the logits instead, also with
-`from_logits=False`. It is more exact: the log of a probability that rounds to 0 or 1 is
-lost, the logit is not. Here the last operation of the graph is cut in two: everything
-before its activation, which gives the logits, and the activation.
+NB: Keras on TensorFlow remembers, on the very tensor that `softmax` and `sigmoid`
+return, what went in; a crossentropy that is given this tensor uses the logits instead,
+also with `from_logits=False`. It is more exact: the log of a probability that rounds to
+0 or 1 is lost, the logit is not. A layer that returns its input untouched (`Identity`,
+`Dropout` in inference) hands the same tensor on, and so the logits too.
+
+Here logits travel beside the values of a graph, as masks do. An operation that ends in
+an activation is run as two, so that what comes between them is known:
+
+    z = everything before the activation
+    y = activation(z)
+
+and backward may be entered at either: `dz` of the logits is added to what comes through
+the activation from `dy`.
 """
 
 from __future__ import annotations
 
-import copy
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minikeras import activations, tree
-from minikeras.graph import Graph, Step
-from minikeras.symbolic import (
-    FunctionOperation,
-    History,
-    KerasTensor,
-    Node,
-    Operation,
+import numpy as np
+
+from minikeras import activations
+from minikeras.graph_steps import (
+    GraphResiduals,
+    Logits,
+    Record,
+    Step,
+    accumulate,
+    graph_residuals,
 )
+from minikeras.symbolic import FunctionOperation, KerasTensor, Operation
+
+if TYPE_CHECKING:
+    from minikeras.gradients import Gradients
+
+_REMEMBERED = (activations.softmax, activations.sigmoid)
 
 
-class LogitsGraph(NamedTuple):
-    """A graph with the logits of its outputs as further outputs."""
+class ActivatedResiduals(NamedTuple):
+    """What an operation that was run as two leaves for its backward."""
 
-    graph: Graph
-    kinds: list[str | None]  # per output: "softmax", "sigmoid" or None
-    positions: list[int | None]  # where among graph.outputs the logits are
-
-
-def with_logits(graph: Graph) -> LogitsGraph:
-    """Cuts every final softmax and sigmoid of `graph` in two."""
-    steps = list(graph.steps)
-    outputs = list(graph.outputs)
-    kinds: list[str | None] = []
-    positions: list[int | None] = []
-    done: dict[int, tuple[str, int]] = {}
-    for tensor in graph.outputs:
-        if id(tensor) not in done:
-            index = _step_index(steps, tensor)
-            parts = None if index is None else _split(steps[index].operation)
-            if index is None or parts is None:
-                kinds.append(None)
-                positions.append(None)
-                continue
-            before, activation = parts
-            z = KerasTensor(tensor.shape, tensor.dtype)
-            steps[index : index + 1] = _two_steps(steps[index], before, activation, z)
-            outputs.append(z)
-            done[id(tensor)] = (activation.__name__, len(outputs) - 1)
-        kind, position = done[id(tensor)]
-        kinds.append(kind)
-        positions.append(position)
-    if not done:
-        return LogitsGraph(graph, kinds, positions)
-    result = copy.copy(graph)
-    result.steps = steps
-    result.outputs = outputs
-    for step in steps:
-        step.last_uses = []
-    result._find_last_uses()
-    return LogitsGraph(result, kinds, positions)
+    before: Any  # the layer without its activation; None: there is only the activation
+    before_residuals: Any
+    activation: Any
+    activation_residuals: Any
 
 
-def _step_index(steps: list[Step], tensor: KerasTensor) -> int | None:
-    for index, step in enumerate(steps):
-        if step.output_ids == [id(tensor)]:
-            return index
-    return None
-
-
-def _split(operation: Any) -> tuple[Operation, Any] | None:
-    """(the operation without its final activation, that activation), or None."""
-    trained_from_logits = (activations.softmax, activations.sigmoid)
+def final_activation(operation: Any, kwargs: dict[str, Any], mask: Any) -> Any:
+    """The softmax or sigmoid that this call ends in, or None."""
     if isinstance(operation, FunctionOperation):
-        if operation.function not in trained_from_logits:
-            return None
-        bare = copy.copy(operation)
-        bare.function, bare.parameters = activations.linear, {}
-        return bare, operation.function
-    inner = getattr(operation, "_functional", None) or operation
-    if hasattr(inner, "_graph") and len(inner.outputs) == 1:
-        nested = with_logits(inner._graph)
-        if nested.positions[0] is None:
-            return None
-        activation = getattr(activations, str(nested.kinds[0]))
-        return NestedLogits(operation, nested), activation
-    if getattr(operation, "ends_in_activation", False):
-        if operation.activation not in trained_from_logits:
-            return None
-        bare = copy.copy(operation)  # shares the variables
-        bare.__dict__["activation"] = activations.linear
-        bare.__dict__["activity_regularizer"] = None
-        return bare, operation.activation
-    return None
-
-
-class NestedLogits(Operation):
-    """A nested model, run up to the logits of its only output."""
-
-    def __init__(self, model: Any, nested: LogitsGraph):
-        super().__init__(name=model.name)
-        self.model = model
-        self.graph = copy.copy(nested.graph)
-        self.graph.outputs = [nested.graph.outputs[nested.positions[0] or 0]]
-        self.weights = model.weights
-
-    def run_forward(self, args: tuple, kwargs: dict, training: bool, mask: Any) -> Any:
-        """The inner graph's forward, which gives the logits."""
-        inner = getattr(self.model, "_functional", None) or self.model
+        found = operation.function
+    elif getattr(operation, "ends_in_activation", False):
         mask = kwargs.get("mask", mask)
-        masks = None if mask is None else tree.flatten(mask)
-        flat = inner._flat_inputs(args[0])
-        outputs, residuals = self.graph.forward(flat, training=training, masks=masks)
-        return outputs[0], residuals
-
-    def run_backward(self, dy: Any, residuals: Any, grads: Any, need_dx: bool) -> Any:
-        """The inner graph's backward, from the gradient of the logits."""
-        flat = self.graph.backward([dy], residuals, grads, need_dx)
-        return flat[0] if len(flat) == 1 else flat
-
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        """Not asked: the residuals have the mask."""
-        return previous_mask
+        if mask is not None and "mask" in operation._forward_takes:
+            return None  # NB: Softmax puts zeros where masked: another tensor in Keras
+        found = operation.activation
+    else:
+        return None
+    return found if found in _REMEMBERED else None
 
 
-class FinalActivation(FunctionOperation):
-    """The activation that was cut off: it has the layer's mask and penalty."""
+def forward_in_two(
+    operation: Any, activation: Any, args: tuple, kwargs: dict[str, Any], training: Any
+) -> tuple[np.ndarray, ActivatedResiduals, Logits]:
+    """(y, residuals, logits) of an operation that ends in `activation`."""
+    parameters = getattr(operation, "parameters", {})
+    before, residuals, z = None, None, args[0]
+    if not isinstance(operation, FunctionOperation):
+        before = _without_activation(operation)
+        z, residuals = before.run_forward(args, kwargs, training, None)
+    y, kept = activation.forward(z, **parameters)
+    logits = Logits(activation.__name__, z)
+    return y, ActivatedResiduals(before, residuals, activation, kept), logits
 
-    supports_masking = True
-    activity_regularizer: Any = None
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        """The mask of the logits."""
-        return previous_mask
+def hand_logits_on(
+    step: Step,
+    flat: list[Any],
+    residuals: Any,
+    values: dict[int, Any],
+    logits: dict[int, Logits],
+) -> tuple[tuple[int, KerasTensor], ...]:
+    """Stores the logits of a step's outputs: those a nested graph found, and those of
+    inputs that were returned untouched. Returns the latter, see `Record`."""
+    inner = graph_residuals(residuals)
+    if inner is not None:
+        for key, found in zip(step.output_ids, inner.output_logits, strict=True):
+            if found is not None:
+                logits[key] = found
+    handed_on = []
+    if logits:
+        for key, y in zip(step.output_ids, flat, strict=True):
+            for tensor in step.node.input_tensors:
+                if id(tensor) in logits and values[id(tensor)] is y:
+                    logits[key] = logits[id(tensor)]
+                    handed_on.append((key, tensor))
+                    break
+    return tuple(handed_on)
 
 
-def _two_steps(
-    step: Step, before: Operation, activation: Any, z: KerasTensor
-) -> list[Step]:
-    node, tensor = step.node, step.node.outputs[0]
-    if not isinstance(before, NestedLogits):
-        before._inbound_nodes = []
-        before._outbound_nodes = []
-    first = Node(before, node.args, node.kwargs, z)
-    history: History = tensor._keras_history
-    parameters = getattr(step.operation, "parameters", {})
-    function = FinalActivation(activation, parameters, name=f"{before.name}_output")
-    function.activity_regularizer = getattr(
-        step.operation, "activity_regularizer", None
-    )
-    second = Node(function, (z,), {}, tensor)
-    tensor._keras_history = history  # the tensor still comes from its layer
-    for parent in node.parent_nodes:
-        operation = parent.operation
-        operation._outbound_nodes[:] = [
-            n for n in operation._outbound_nodes if n is not first
-        ]
-    return [Step(first), Step(second)]
+def take_dlogits(
+    step: Step, record: Record, of_logits: dict[int, Any]
+) -> tuple[Any, ...]:
+    """The gradients of the logits of a step's outputs; () if there are none here, or
+    if they belong to its inputs, to which they are handed back."""
+    for key, tensor in record.handed_on:
+        accumulate(of_logits, tensor, of_logits.pop(key, None))
+    found = tuple([of_logits.pop(key, None) for key in step.output_ids])
+    return () if all(dz is None for dz in found) else found
+
+
+def run_backward(
+    operation: Operation,
+    dy: Any,
+    dlogits: tuple[Any, ...],
+    residuals: Any,
+    grads: Gradients,
+    need_dx: bool,
+) -> Any:
+    """The backward of a call, entered by its outputs and by their logits."""
+    if isinstance(residuals, ActivatedResiduals):
+        dz = dlogits[0] if dlogits else None
+        return _backward_in_two(dy, dz, residuals, grads, need_dx)
+    if dlogits and isinstance(residuals, GraphResiduals):  # a nested model
+        residuals = residuals._replace(dlogits=dlogits)
+    elif dlogits:  # a layer's traced `call`
+        graph = residuals.graph._replace(dlogits=dlogits)
+        residuals = residuals._replace(graph=graph)
+    return operation.run_backward(dy, residuals, grads, need_dx)
+
+
+def _backward_in_two(
+    dy: Any, dz: Any, residuals: ActivatedResiduals, grads: Gradients, need_dx: bool
+) -> Any:
+    """The gradient of the inputs; one of `dy` and `dz`, of the logits, may be None."""
+    before, before_residuals, activation, activation_residuals = residuals
+    if dy is not None:  # in forward: y = activation(z)
+        through = activation.backward(dy, activation_residuals)
+        dz = through if dz is None else dz + through
+    if before is None:
+        return dz
+    return before.run_backward(dz, before_residuals, grads, need_dx)
+
+
+def _without_activation(layer: Operation) -> Any:
+    """The same layer, with the same variables, but linear at its end."""
+    bare = object.__new__(type(layer))
+    bare.__dict__.update(layer.__dict__, activation=activations.linear)
+    return bare

@@ -65,6 +65,8 @@ class Layer(Buildable, Configured, Operation):
     couples_examples = False
     # True where `compute_mask` makes a mask although none came in.
     makes_mask = False
+    # True where `forward` ends in `self.activation`, and linear without it: see logits.
+    ends_in_activation: Any = False
     # True for models: `training=None` leaves it to the calls in their graph.
     _passes_training_on = False
     # How often `add_loss` was given a number, anywhere: what `fit` cannot train.
@@ -81,6 +83,9 @@ class Layer(Buildable, Configured, Operation):
         """Looks at the signatures once, so that no call has to."""
         super().__init_subclass__(**kwargs)
         if "forward" in cls.__dict__:
+            # What another forward ends in is for its author to say.
+            if "ends_in_activation" not in cls.__dict__:
+                cls.ends_in_activation = False
             cls._forward_takes = accepts(cls.forward, ("training", "mask"))
         elif "call" in cls.__dict__:
             cls._forward_takes = accepts(cls.call, ("mask",)) | {"training"}

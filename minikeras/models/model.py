@@ -97,7 +97,7 @@ class Model(Trainer, Layer):
         inputs = self._cast(inputs)
         self._note_shapes(inputs)
         traced = trace(self, (inputs,), {}, training)
-        self._output_example = traced.outputs
+        object.__setattr__(self, "_output_example", traced.outputs)
         self._built = True
         return traced.graph, [a for a in tree.flatten(inputs) if hasattr(a, "shape")]
 

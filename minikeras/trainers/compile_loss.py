@@ -199,24 +199,24 @@ class CompileLoss:
 
     def backward(
         self, dvalue: Any, residuals: CompileLossResiduals
-    ) -> tuple[list[Any], list[bool]]:
+    ) -> tuple[list[Any], list[Any]]:
         """The gradient of the sum.
 
         Returns:
-            Two flat lists with an entry for each output: its gradient, None if it has
-            no loss; and whether that is the gradient of its logits.
+            Two flat lists with an entry for each output: its gradient and that of its
+            logits, None where no loss took these.
         """
-        gradients: list[Any] = [None] * len(residuals.dtypes)
-        from_logits = [False] * len(residuals.dtypes)
+        of_outputs: list[Any] = [None] * len(residuals.dtypes)
+        of_logits: list[Any] = [None] * len(residuals.dtypes)
         for term in residuals.terms:
             # in forward: total += weight * loss
             dloss = dvalue if term.weight is None else dvalue * float(term.weight)
             i = term.output
             dy = term.loss.backward(dloss, term.residuals)
             dy = dy.astype(residuals.dtypes[i], copy=False)
-            gradients[i] = dy if gradients[i] is None else gradients[i] + dy
-            from_logits[i] = term.from_logits
-        return gradients, from_logits
+            found = of_logits if term.from_logits else of_outputs
+            found[i] = dy if found[i] is None else found[i] + dy
+        return of_outputs, of_logits
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The weighted sum of all losses."""
@@ -319,22 +319,14 @@ class CompileLoss:
         logits: Sequence[Any] | None,
     ) -> list[Loss | None]:
         """For each loss the same loss on logits, or None where it takes outputs."""
-        twins: list[Loss | None] = [None] * len(planned_losses)
-        if not logits or not any(pair and pair[1] is not None for pair in logits):
-            return twins
-        others: set[int] = set()
-        for i, planned in enumerate(planned_losses):
+        if not logits or not any(logits):
+            return [None] * len(planned_losses)
+        twins = []
+        for planned in planned_losses:
             where = _at(planned.path, indices)
             target = _at(planned.path, y_true)
-            twins[i] = self._twin(planned.loss, logits[where], target, leaves[where])
-            if twins[i] is None:
-                others.add(where)
-        # The gradient of an output goes one way: where another loss takes the output
-        # itself, all do. (Keras would mix.)
-        return [
-            None if twin is None or _at(planned.path, indices) in others else twin
-            for twin, planned in zip(twins, planned_losses, strict=True)
-        ]
+            twins.append(self._twin(planned.loss, logits[where], target, leaves[where]))
+        return twins
 
     def _twin(self, loss: Loss, pair: Any, y_true: Any, y_pred: Any) -> Loss | None:
         if not pair or pair[1] is None:

@@ -15,8 +15,9 @@ import numpy as np
 
 from minikeras import config, tree
 from minikeras.gradients import Gradients
+from minikeras.graph import Graph
+from minikeras.graph_steps import Logits
 from minikeras.layers.layer import Layer
-from minikeras.logits import LogitsGraph, with_logits
 from minikeras.regularizers import gradient_of
 
 
@@ -32,11 +33,11 @@ class Prediction(NamedTuple):
     """A forward pass with all that the loss and the backward need."""
 
     y_pred: Any
-    logits: Any  # list: the logits of each output, or None
+    logits: list[Logits | None]  # of each output that a softmax or sigmoid made
     masks: list[Any]
     activity_loss: Any
     residuals: Any
-    graph: LogitsGraph | None
+    graph: Graph | None  # None: a model with a backward written by hand
 
 
 def run_step(
@@ -62,8 +63,9 @@ def run_step(
         )
     total, residuals = _total_loss(model, y, predicted, sample_weight)
     if model._compile_metrics is not None:
-        logits = _logits_pairs(predicted)
-        model._compile_metrics.remember(predicted.y_pred, predicted.masks, logits)
+        model._compile_metrics.remember(
+            predicted.y_pred, predicted.masks, predicted.logits
+        )
     if not gradients:
         return StepResult(total, predicted.y_pred, None)
     plan = model._plan()
@@ -83,28 +85,11 @@ def _predict(model: Any, x: Any, training: bool) -> Prediction:
         masks = [None] * count
         return Prediction(y_pred, [None] * count, masks, 0, residuals, None)
     graph, inputs = traced
-    logits_graph = _logits_graph(model, graph)
-    outputs, residuals = logits_graph.graph.forward(inputs, training=training)
-    count = len(graph.outputs)
-    y_pred = model._pack_outputs(outputs[:count])
-    masks = list(residuals.output_masks[:count])
-    logits: list[Any] = [None] * count
-    for i, position in enumerate(logits_graph.positions):
-        if position is not None:
-            logits[i] = outputs[position]
-            masks[i] = residuals.output_masks[position]
-    return Prediction(
-        y_pred, logits, masks, residuals.activity_loss, residuals, logits_graph
-    )
-
-
-def _logits_graph(model: Any, graph: Any) -> LogitsGraph:
-    """The model's graph with its logits as outputs, made once per graph."""
-    cached = model.__dict__.get("_logits_graph")
-    if cached is None or cached[0] is not graph:
-        cached = (graph, with_logits(graph))
-        object.__setattr__(model, "_logits_graph", cached)
-    return cached[1]
+    outputs, residuals = graph.forward(inputs, training=training)
+    y_pred = model._pack_outputs(outputs)
+    logits = list(residuals.output_logits)
+    masks = residuals.output_masks
+    return Prediction(y_pred, logits, masks, residuals.activity_loss, residuals, graph)
 
 
 def _total_loss(
@@ -125,7 +110,7 @@ def _total_loss(
             predicted.y_pred,
             sample_weight=sample_weight,
             masks=predicted.masks,
-            logits=_logits_pairs(predicted),
+            logits=predicted.logits,
         )
         parts.append(value)
     if np.any(predicted.activity_loss):
@@ -142,22 +127,14 @@ def _total_loss(
     return total, residuals
 
 
-def _logits_pairs(predicted: Prediction) -> list[tuple[str | None, Any]]:
-    """(activation name, logits) for each output, Nones where it has none."""
-    graph = predicted.graph
-    kinds = graph.kinds if graph is not None else [None] * len(predicted.logits)
-    return list(zip(kinds, predicted.logits, strict=True))
-
-
 def _backward(
     model: Any, predicted: Prediction, loss_residuals: Any, grads: Gradients
 ) -> None:
-    count = len(predicted.masks)
-    flat: list[Any] = [None] * count
-    from_logits = [False] * count
+    flat: list[Any] = [None] * len(predicted.masks)
+    dlogits = flat
     if model._compile_loss is not None:
         one = np.asarray(1.0, config.floatx())
-        flat, from_logits = model._compile_loss.backward(one, loss_residuals)
+        flat, dlogits = model._compile_loss.backward(one, loss_residuals)
     if predicted.graph is None:
         leaves = tree.flatten(predicted.y_pred)
         pairs = zip(flat, leaves, strict=True)
@@ -165,9 +142,5 @@ def _backward(
         dy = tree.pack_sequence_as(predicted.y_pred, flat)
         model.backward(dy, predicted.residuals, grads)
         return
-    douts: list[Any] = [None] * len(predicted.graph.graph.outputs)
-    for i, dy in enumerate(flat):
-        position = predicted.graph.positions[i] if from_logits[i] else i
-        if dy is not None and position is not None:
-            douts[position] = dy if douts[position] is None else douts[position] + dy
-    predicted.graph.graph.backward(douts, predicted.residuals, grads, need_dx=False)
+    residuals = predicted.residuals._replace(dlogits=tuple(dlogits))
+    predicted.graph.backward(flat, residuals, grads, need_dx=False)
