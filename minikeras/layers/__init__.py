@@ -47,10 +47,21 @@ from minikeras.layers.regularization.spatial_dropout import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from minikeras.layers.reshaping.cropping import Cropping1D, Cropping2D, Cropping3D
 from minikeras.layers.reshaping.flatten import Flatten
 from minikeras.layers.reshaping.permute import Permute
 from minikeras.layers.reshaping.repeat_vector import RepeatVector
 from minikeras.layers.reshaping.reshape import Reshape
+from minikeras.layers.reshaping.up_sampling import (
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
+)
+from minikeras.layers.reshaping.zero_padding import (
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+)
 from minikeras.layers.rnn.gru import GRU
 from minikeras.layers.rnn.gru_cell import GRUCell
 from minikeras.layers.rnn.lstm import LSTM
@@ -92,6 +103,9 @@ __all__ = [
     "Conv2D",
     "Convolution1D",
     "Convolution2D",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
     "Dense",
     "Dot",
     "Dropout",
@@ -137,6 +151,12 @@ __all__ = [
     "SpatialDropout3D",
     "StackedRNNCells",
     "Subtract",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
     "add",
     "average",
     "concatenate",

@@ -7,8 +7,16 @@ from typing import Any
 from minikeras.registry import suggest
 
 
-def standardize_tuple(value: Any, n: int, name: str) -> tuple[int, ...]:
+def standardize_tuple(
+    value: Any, n: int, name: str, allow_zero: bool = False
+) -> tuple[int, ...]:
     """One integer for all axes, or a sequence of `n`, as a tuple of positive ints.
+
+    Args:
+        value: what the user gave.
+        n: how many there must be.
+        name: of the argument, for errors.
+        allow_zero: whether 0 is allowed as well.
 
     >>> standardize_tuple(3, 2, "kernel_size")
     (3, 3)
@@ -26,12 +34,41 @@ def standardize_tuple(value: Any, n: int, name: str) -> tuple[int, ...]:
                 f"{type(v)}"
             )
     values = tuple(v.__index__() for v in values)
-    if min(values, default=1) <= 0:
+    least = 0 if allow_zero else 1
+    if min(values, default=least) < least:
+        relation = ">= 0" if allow_zero else "> 0"
         raise ValueError(
             f"{_expected(n, name, value)}, including values that do not satisfy "
-            "`value > 0`"
+            f"`value {relation}`"
         )
     return values
+
+
+def standardize_borders(value: Any, n: int, name: str) -> tuple[tuple[int, int], ...]:
+    """Widths before and after each of `n` axes: one for all, one per axis, or pairs.
+
+    >>> standardize_borders((1, (2, 3)), 2, "padding")
+    ((1, 1), (2, 3))
+    """
+    if hasattr(value, "__index__"):
+        if value < 0:
+            raise ValueError(f"`{name}` cannot be negative. Received: {name}={value}.")
+        value = (value,) * n
+    if isinstance(value, str) or not hasattr(value, "__len__"):
+        raise ValueError(
+            f"`{name}` should be either an int, a tuple of {n} ints, or a tuple of {n} "
+            f"tuples of 2 ints. Received: {name}={value!r}."
+        )
+    if len(value) != n:
+        count = "two" if n == 2 else str(n)
+        raise ValueError(
+            f"`{name}` should have {count} elements. Received: {name}={value!r}."
+        )
+    entries = ("1st", "2nd", "3rd")
+    return tuple(
+        standardize_tuple(pair, 2, f"{entry} entry of {name}", allow_zero=True)
+        for pair, entry in zip(value, entries[:n], strict=True)
+    )  # type: ignore[return-value]
 
 
 def _expected(n: int, name: str, value: Any) -> str:
