@@ -651,10 +651,10 @@ def two_layers_of_one_name(site):
     return site.with_config(config)
 
 
-@case("GRU")
+@case("TFSMLayer")
 def unknown_classes(site):
     config = site.new_config()
-    config["config"]["layers"][1]["class_name"] = "GRU"
+    config["config"]["layers"][1]["class_name"] = "TFSMLayer"
     config["config"]["layers"][2]["class_name"] = "Dense2000"
     return site.with_config(config)
 

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minikeras import layers
+from minikeras import layers, random
+from minikeras.gradients import Gradients
+from parity_tests import runner
 from parity_tests.oracle import keras
-from parity_tests.strategies import masks, seeds, sizes
+from parity_tests.strategies import masks, recurrences, seeds, sizes, values
+from parity_tests.tolerance import assert_close, assert_equal
 
 MASK = np.array([[1, 1, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
 
@@ -151,3 +154,92 @@ def rnn_cases(draw: st.DrawFn) -> tuple:
     shape = (draw(sizes(1, 3)), draw(sizes(1, 4)), draw(sizes(1, 3)))
     mask = draw(masks(*shape[:2])) if draw(st.booleans()) else None
     return config, shape, mask, draw(seeds())
+
+
+class StepByStep:
+    """A cell without its fast path."""
+
+    def __init__(self, cell: Any):
+        self.cell = cell
+        self.state_size = cell.state_size
+        self.forward, self.backward = cell.forward, cell.backward
+        self.draw_masks = cell.draw_masks
+        self.compute_dtype = cell.compute_dtype
+
+
+def check_fast_path(
+    make_cell: Any, rnn: dict[str, Any], x: Any, dtype: str, **call: Any
+) -> None:
+    """`forward_sequence` gives what a loop over `forward` gives, and so backwards."""
+    call, x = runner.cast(call, dtype), runner.cast(x, dtype)
+    with runner.default_dtype(dtype):
+        fast = layers.RNN(make_cell(), **rnn)
+        plain = layers.RNN(StepByStep(make_cell()), **rnn)
+        fast.build(x.shape)
+        plain.cell.cell.build((x.shape[0], x.shape[2]))
+    plain.cell.cell.set_weights(fast.get_weights())
+    results = []
+    for layer in (fast, plain):
+        y, residuals = layer.forward(x, training=True, **call)
+        dy = runner.random_like(y, np.random.default_rng(0))
+        grads = Gradients()
+        dx = layer.backward(dy, residuals, grads)
+        found = runner.by_name("y", y) | runner.by_name("dx", dx)
+        results.append(found | {v.name: g for v, g in grads.items()})
+    for name, expected in results[1].items():
+        assert_close(results[0][name], expected, name=name, k=x.size)
+
+
+RNN_KEYS = (
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+    "unroll",
+    "zero_output_for_mask",
+)
+
+
+@st.composite
+def one_state_cases(draw: st.DrawFn, cell: dict[str, Any]) -> tuple:
+    """(config, inputs, mask, call_kwargs) of a GRU or SimpleRNN.
+
+    Args:
+        cell: strategies for the arguments that only this cell has.
+    """
+    config, shape = draw(recurrences())
+    config |= {name: draw(strategy) for name, strategy in cell.items()}
+    config["zero_output_for_mask"] = draw(st.booleans())
+    config["unroll"] = draw(st.booleans())
+    mask = draw(masks(*shape[:2])) if draw(st.booleans()) else None
+    call_kwargs = {}
+    if draw(st.booleans()):
+        scale = draw(st.sampled_from([1.0, 0.01, 3.0]))
+        state = draw(values((shape[0], config["units"]), scale=scale))
+        call_kwargs["initial_state"] = draw(st.sampled_from([state, [state]]))
+    # Where nothing bounds the state, large inputs make training overflow, and what is
+    # left of it after a cancellation is rounding.
+    options: dict[str, Any] = {}
+    if config["activation"] not in ("tanh", "softsign"):
+        options = {"specials": ("ties", "zeros", "equal_rows")}
+        options["scale"] = draw(st.floats(0.01, 2))
+    x = draw(values(shape, **options))
+    return config, x, mask, call_kwargs
+
+
+def same_start(make: Any) -> None:
+    """`make(module)` builds a layer: weights are those of Keras, and the seed."""
+    found = []
+    for module, utils in ((layers, random), (keras.layers, keras.utils)):
+        utils.set_random_seed(5)
+        layer = make(module)
+        after = module.Dense(3)  # draws after all that the layer drew
+        layer.build((None, 3, 2))
+        after.build((None, 4))
+        found.append([*layer.get_weights(), *after.get_weights()])
+        found[-1] += [v.numpy() for v in layer.variables if v.dtype == "int64"]
+    names = [v.path for v in layer.weights]
+    for i, (ours, theirs) in enumerate(zip(*found, strict=True)):
+        # The orthogonal kernels go through a QR decomposition.
+        orthogonal = i < len(names) and "recurrent_kernel" in names[i]
+        same = assert_close if orthogonal else assert_equal
+        same(ours, theirs, name=f"array {i}")

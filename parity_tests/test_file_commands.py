@@ -75,6 +75,13 @@ def test_inspect_tells_everything(name, files, capsys):
 
 
 def test_inspect_reads_what_minikeras_cannot_make(files, capsys):
+    keras.Sequential([keras.Input((4, 3)), keras.layers.RandomFlip()]).save("f.keras")
+    status, out, _ = run(capsys, "inspect", "f.keras", "--json")
+    assert status == 0
+    assert json.loads(out)["layers"][1]["class_name"] == "RandomFlip"
+
+
+def test_inspect_names_the_axes_of_a_gru(files, capsys):
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(2)])
     model.save("gru.keras")
     status, out, _ = run(capsys, "inspect", "gru.keras", "--json")

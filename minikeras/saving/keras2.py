@@ -180,6 +180,10 @@ class _Translation:
             config["batch_shape"] = config.pop("batch_input_shape")
         if class_name == "BatchNormalization":
             config["axis"] = _single_axis(config.get("axis", -1))
+        if class_name in ("GRU", "GRUCell"):
+            config.setdefault("reset_after", False)  # once the only way
+        if class_name in ("SimpleRNN", "SimpleRNNCell"):
+            config.pop("implementation", None)  # of the same sums
         renamed = _RENAMED.get(class_name, {})
         new["config"] = {
             renamed.get(key, key): self._value(key, value)
