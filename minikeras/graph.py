@@ -23,13 +23,7 @@ from minikeras.graph_steps import (
     accumulate,
     graph_residuals,
 )
-from minikeras.logits import (
-    final_activation,
-    forward_in_two,
-    hand_logits_on,
-    run_backward,
-    take_dlogits,
-)
+from minikeras.logits import find_logits, run_backward, run_forward, take_dlogits
 from minikeras.symbolic import KerasTensor, Node
 
 if TYPE_CHECKING:
@@ -121,26 +115,23 @@ class Graph:
             operation = step.operation
             mask = _mask_of(step.first, known_masks) if known_masks else None
             passed = mask if step.one_tensor_argument else None
-            activation, handed_on = None, ()
             if step.may_have_logits:
-                activation = final_activation(operation, kwargs, passed)
-            if activation is None:
-                y, residuals = operation.run_forward(args, kwargs, training, passed)
+                y, residuals = run_forward(operation, args, kwargs, training, passed)
             else:
-                y, residuals, logits[step.output_ids[0]] = forward_in_two(
-                    operation, activation, args, kwargs, training
-                )
+                y, residuals = operation.run_forward(args, kwargs, training, passed)
             flat = [y] if len(step.output_ids) == 1 else tree.flatten(y)
-            if step.may_have_logits and activation is None:
-                handed_on = hand_logits_on(step, flat, residuals, values, logits)
+            handed_on = ()
+            if step.may_have_logits:
+                handed_on = find_logits(step, flat, residuals, values, logits)
             if step.is_layer:
                 mask = kwargs.get("mask", mask)
                 _pass_masks_on(step, args, kwargs, mask, residuals, known_masks)
             values.update(zip(step.output_ids, flat, strict=True))
             penalized = _penalize(operation, flat, residuals, penalties)
             if keep:
-                like = flat if step.wants_zeros else ()
-                shapes = tuple((a.shape, a.dtype) for a in like)
+                shapes = ()
+                if step.wants_zeros:
+                    shapes = tuple((a.shape, a.dtype) for a in flat)
                 records.append(Record(residuals, penalized, shapes, handed_on))
             for key in step.last_uses:
                 del values[key]
@@ -192,9 +183,9 @@ class Graph:
             flat = [sums.pop(key, None) for key in step.output_ids]
             flat = _add_penalty_gradients(step.operation, record, flat)
             dlogits = take_dlogits(step, record, of_logits) if of_logits else ()
-            inside = getattr(record.residuals, "activity_loss", None) is not None
-            if not (inside or dlogits or any(dy is not None for dy in flat)):
-                continue
+            if not dlogits and all(dy is None for dy in flat):
+                if getattr(record.residuals, "activity_loss", None) is None:
+                    continue
             if record.shapes:
                 given = zip(flat, record.shapes, strict=True)
                 flat = [np.zeros(*like) if dy is None else dy for dy, like in given]

@@ -20,8 +20,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from minikeras import activations
 from minikeras.graph_steps import (
     GraphResiduals,
@@ -46,10 +44,27 @@ class ActivatedResiduals(NamedTuple):
     before_residuals: Any
     activation: Any
     activation_residuals: Any
+    logits: Logits
 
 
-def final_activation(operation: Any, kwargs: dict[str, Any], mask: Any) -> Any:
-    """The softmax or sigmoid that this call ends in, or None."""
+def run_forward(
+    operation: Any, args: tuple, kwargs: dict[str, Any], training: Any, mask: Any
+) -> tuple[Any, Any]:
+    """The forward of a call; run as two if it ends in a softmax or sigmoid."""
+    activation = _final_activation(operation, kwargs, mask)
+    if activation is None:
+        return operation.run_forward(args, kwargs, training, mask)
+    before, residuals, z = None, None, args[0]
+    if not isinstance(operation, FunctionOperation):
+        before = _without_activation(operation)
+        z, residuals = before.run_forward(args, kwargs, training, None)
+    y, kept = activation.forward(z, **getattr(operation, "parameters", {}))
+    logits = Logits(activation.__name__, z)
+    return y, ActivatedResiduals(before, residuals, activation, kept, logits)
+
+
+def _final_activation(operation: Any, kwargs: dict[str, Any], mask: Any) -> Any:
+    """The softmax or sigmoid that a call ends in, or None."""
     if isinstance(operation, FunctionOperation):
         found = operation.function
     elif getattr(operation, "ends_in_activation", False):
@@ -62,29 +77,25 @@ def final_activation(operation: Any, kwargs: dict[str, Any], mask: Any) -> Any:
     return found if found in _REMEMBERED else None
 
 
-def forward_in_two(
-    operation: Any, activation: Any, args: tuple, kwargs: dict[str, Any], training: Any
-) -> tuple[np.ndarray, ActivatedResiduals, Logits]:
-    """(y, residuals, logits) of an operation that ends in `activation`."""
-    parameters = getattr(operation, "parameters", {})
-    before, residuals, z = None, None, args[0]
-    if not isinstance(operation, FunctionOperation):
-        before = _without_activation(operation)
-        z, residuals = before.run_forward(args, kwargs, training, None)
-    y, kept = activation.forward(z, **parameters)
-    logits = Logits(activation.__name__, z)
-    return y, ActivatedResiduals(before, residuals, activation, kept), logits
+def _without_activation(layer: Operation) -> Any:
+    """The same layer, with the same variables, but linear at its end."""
+    bare = object.__new__(type(layer))
+    bare.__dict__.update(layer.__dict__, activation=activations.linear)
+    return bare
 
 
-def hand_logits_on(
+def find_logits(
     step: Step,
     flat: list[Any],
     residuals: Any,
     values: dict[int, Any],
     logits: dict[int, Logits],
 ) -> tuple[tuple[int, KerasTensor], ...]:
-    """Stores the logits of a step's outputs: those a nested graph found, and those of
-    inputs that were returned untouched. Returns the latter, see `Record`."""
+    """Stores the logits of a step's outputs: its own, those that a graph inside found,
+    and those of inputs that were returned untouched. Returns these, see `Record`."""
+    if isinstance(residuals, ActivatedResiduals):
+        logits[step.output_ids[0]] = residuals.logits
+        return ()
     inner = graph_residuals(residuals)
     if inner is not None:
         for key, found in zip(step.output_ids, inner.output_logits, strict=True):
@@ -136,17 +147,9 @@ def _backward_in_two(
     dy: Any, dz: Any, residuals: ActivatedResiduals, grads: Gradients, need_dx: bool
 ) -> Any:
     """The gradient of the inputs; one of `dy` and `dz`, of the logits, may be None."""
-    before, before_residuals, activation, activation_residuals = residuals
     if dy is not None:  # in forward: y = activation(z)
-        through = activation.backward(dy, activation_residuals)
+        through = residuals.activation.backward(dy, residuals.activation_residuals)
         dz = through if dz is None else dz + through
-    if before is None:
+    if residuals.before is None:
         return dz
-    return before.run_backward(dz, before_residuals, grads, need_dx)
-
-
-def _without_activation(layer: Operation) -> Any:
-    """The same layer, with the same variables, but linear at its end."""
-    bare = object.__new__(type(layer))
-    bare.__dict__.update(layer.__dict__, activation=activations.linear)
-    return bare
+    return residuals.before.run_backward(dz, residuals.before_residuals, grads, need_dx)
