@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.saving import keras2
+from minikeras.saving import keras2, keras2_optimizers
 from minikeras.saving.atomic import atomic_path
 from minikeras.saving.audit import audit
 from minikeras.saving.contents import Contents
@@ -205,7 +205,7 @@ def _load_optimizer(model: Any, contents: Contents) -> set[int]:
     names = text_list(group, "weight_names", contents.source)
     stored = _layer_arrays(contents, root, "optimizer_weights")
     if contents.is_keras_2:
-        pairs = _old_optimizer_order(model.optimizer, names, stored)
+        pairs = keras2_optimizers.pairs(model.optimizer, names, stored)
     else:
         pairs = list(zip(variables, stored, strict=len(variables) == len(stored)))
         pairs = pairs if len(variables) == len(stored) else None
@@ -221,41 +221,6 @@ def _load_optimizer(model: Any, contents: Contents) -> set[int]:
     for variable, array in values:
         variable.assign(array)
     return {id(variable) for variable, _ in values}
-
-
-def _old_optimizer_order(
-    optimizer: Any, names: list[str], stored: list[StoredArray]
-) -> list[tuple[Variable, StoredArray]] | None:
-    """Pairs for the optimizers of Keras 2; None if it cannot be told what is what.
-
-    Until 2.10 all first moments came before all second ones; since 2.11 they take turns
-    as in Keras 3. Keras 3 does not tell the two apart.
-    """
-    kept = optimizer.variables
-    start = 1 if kept[1:2] != [] and kept[1].path.endswith("learning_rate") else 0
-    iteration, slots = kept[0], kept[1 + start :]
-    if getattr(optimizer, "amsgrad", False) or not names:
-        return None
-    takes_turns = names[0].startswith("iteration:")
-    if takes_turns or "iter" in names[0]:
-        first, rest = stored[0], stored[1:]
-    else:
-        return None
-    if len(rest) == len(slots) + 1 and rest[0].shape == ():
-        rest = rest[1:]  # the learning rate, which the config has too
-    if len(rest) != len(slots):
-        return None
-    if not takes_turns and slots:
-        count = len({path_of_slot(v) for v in slots})  # kinds of slots
-        per_kind = len(slots) // count
-        order = [k * per_kind + i for i in range(per_kind) for k in range(count)]
-        rest = [rest[i] for i in order]
-    return [(iteration, first), *zip(slots, rest, strict=True)]
-
-
-def path_of_slot(variable: Variable) -> str:
-    """`momentum` of `adam/sequential_dense_kernel_momentum`."""
-    return variable.name.rpartition("_")[2]
 
 
 # --- Writing --------------------------------------------------------------------------
