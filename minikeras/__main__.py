@@ -33,6 +33,10 @@ COMMANDS = {
         "minikeras.command_line.convert",
         "write a model or its weights in another format",
     ),
+    "verify": (
+        "minikeras.command_line.verify",
+        "run a model here and in Keras, and compare every layer, gradient and step",
+    ),
 }
 
 
@@ -54,7 +58,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m minikeras",
         description="Keras 3 in NumPy, readable to the bottom.",
-        epilog="Status: 0 success, 1 the files differ (diff), 2 an error.",
+        epilog="Status: 0 success, 1 they differ (diff, verify), 2 an error.",
     )
     parser.add_argument(
         "--version",
@@ -80,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = importlib.import_module(COMMANDS[options.command][0]).run
     try:
         return run(options)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"minikeras: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:

@@ -12,7 +12,6 @@ no import: it talks to the model it is given.
 from __future__ import annotations
 
 import json
-import math
 import random
 import sys
 import warnings
@@ -106,8 +105,9 @@ def to_keras(model: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     objects = {"hard_sigmoid_keras2": _hard_sigmoid_keras2, **(custom_objects or {})}
     described = json.loads(json.dumps(serialize_keras_object(model)))
     compile_config = described.pop("compile_config", None)
-    if compile_config and not compile_config.get("jit_compile"):
-        compile_config.pop("jit_compile", None)
+    for key in ("jit_compile", "steps_per_execution"):  # old files have None there
+        if compile_config and not compile_config.get(key):
+            compile_config.pop(key, None)
     with _undisturbed(), keras.saving.custom_object_scope(objects):
         _check_known(keras, [described, compile_config], model.name)
         with _same_floatx(keras.config, config, "Keras"):

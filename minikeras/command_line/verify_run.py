@@ -1,0 +1,196 @@
+"""The verification itself: two models, and a report as plain data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minikeras.command_line.verify_causes import likely_cause
+from minikeras.command_line.verify_compare import (
+    Found,
+    Part,
+    Step,
+    compare,
+    compare_gradients,
+    keras_step,
+    our_step,
+    parts,
+    recording,
+    update_room,
+    worst,
+)
+from minikeras.interop.state import (
+    Pair,
+    copy_optimizer,
+    copy_variables,
+    pair_variables,
+)
+
+
+@dataclass
+class Row:
+    """One layer, and the worst difference of each kind."""
+
+    path: str
+    class_name: str
+    found: dict[str, Found] = field(default_factory=dict)
+
+    def add(self, kind: str, found: Found) -> None:
+        """Keeps the worst."""
+        known = self.found.get(kind)
+        self.found[kind] = found if known is None else worst([known, found])
+
+
+class Verification:
+    """Compares two models; `rows` grows as it goes.
+
+    Args:
+        keras: the module.
+        ours, theirs: the same model in both libraries, compiled.
+        tolerance: see `compare`.
+    """
+
+    def __init__(self, keras: Any, ours: Any, theirs: Any, tolerance: float | None):
+        self.keras, self.ours, self.theirs = keras, ours, theirs
+        self.tolerance = tolerance
+        self.pairs = pair_variables(ours, theirs, "minikeras", "Keras")
+        self.rows: dict[str, Row] = {}
+        self.losses: list[dict[str, float]] = []
+        self.first: dict[str, Any] | None = None  # the first difference
+        self.owners = dict(self._owners())
+
+    def _owners(self) -> Iterator[tuple[int, str]]:
+        whole = Part("(the model)", self.ours, True)
+        for part in [whole, *parts(self.ours)]:  # the innermost owner comes last
+            self._row(part.path, part.operation)
+            for variable in getattr(part.operation, "variables", ()):
+                yield id(variable), part.path
+
+    def _row(self, path: str, operation: Any) -> Row:
+        return self.rows.setdefault(path, Row(path, type(operation).__name__))
+
+    def _note(self, kind: str, path: str, found: Found, what: str = "") -> None:
+        """Puts a comparison into its row; remembers the first that failed."""
+        self.rows[path].add(kind, found)
+        if not found.ok and self.first is None:
+            row = self.rows[path]
+            version = self.keras.__version__
+            self.first = {
+                "layer": path,
+                "class_name": row.class_name,
+                "kind": kind,
+                "what": what or kind,
+                "problem": found.problem,
+                "relative": found.relative,
+                "ulp": found.ulp,
+                "likely_cause": likely_cause(kind, row.class_name, found, version),
+            }
+
+    # --- What is compared -------------------------------------------------------------
+
+    def weights(self) -> None:
+        """Every variable: of interest when Keras has read the file itself."""
+        for a, b in self.pairs:
+            if "seed" in a.name:
+                continue  # a file does not hold them
+            found = compare(a.numpy(), b.numpy(), tolerance=0.0)
+            self._note("weights", self.owners[id(a)], found, a.path)
+
+    def forward(self, x: Any, training: bool) -> None:
+        """What every layer returns, each time it is called."""
+        before = [v.numpy() for v, _ in self.pairs]
+        with recording(self.ours, "run_forward") as ours:
+            self.ours(x, training=training)
+        with recording(self.theirs, "call") as theirs:
+            self.theirs(x, training=training)
+        kind = "training" if training else "forward"
+        for path, calls in ours.items():
+            expected = theirs.get(path, [])
+            if len(expected) != len(calls):
+                text = f"{len(calls)} calls, in Keras {len(expected)}"
+                self._note(kind, path, Found(problem=text))
+                continue
+            for flat, flat_expected in zip(calls, expected, strict=True):
+                for a, b in zip(flat, flat_expected, strict=True):
+                    found = compare(a, b, self.tolerance)
+                    self._note(kind, path, found, f"the output of {path}")
+        for (variable, _), value in zip(self.pairs, before, strict=True):
+            variable.assign(value)  # batch statistics and seeds, if training
+        copy_variables(self.pairs)
+
+    def step(self, x: Any, y: Any) -> None:
+        """One training step of both from the same state."""
+        trained = list(self.ours.trainable_variables)
+        before = {id(v): v.numpy() for v in trained}
+        ours = our_step(self.ours, x, y)
+        theirs = keras_step(self.keras, self.theirs, x, y)
+        self.losses.append({"minikeras": ours.loss, "keras": theirs.loss})
+        dtype = trained[0].dtype
+        total = compare(
+            np.asarray(ours.loss, dtype), np.asarray(theirs.loss, dtype), self.tolerance
+        )
+        self._note("loss", "(the model)", total, "the loss")
+        found = compare_gradients(ours, theirs, self.tolerance)
+        for variable, one in reversed(list(zip(trained, found, strict=True))):
+            if one is not None:
+                path = self.owners[id(variable)]
+                self._note("gradients", path, one, f"the gradient of {variable.path}")
+        self._compare_updates(trained, before, theirs)
+        self._compare_optimizers(trained)
+        copy_variables(self.pairs)
+        copy_optimizer(self.ours.optimizer, self.theirs.optimizer)
+
+    def _compare_updates(self, trained: Any, before: Any, step: Step) -> None:
+        pairs = zip(trained, step.gradients, strict=True)
+        gradients = {id(v): g for v, g in pairs}
+        arrays = [g for g in step.gradients if g is not None]
+        largest = max((float(np.abs(g).max(initial=0.0)) for g in arrays), default=0.0)
+        for ours, theirs in self.pairs:
+            values = [ours.numpy(), np.asarray(theirs.numpy())]
+            room, kind = 0.0, "state"
+            if id(ours) in before:
+                kind = "updates"
+                start, gradient = before[id(ours)], gradients[id(ours)]
+                room = update_room(start, values, gradient, largest)
+            found = compare(*values, self.tolerance, room)
+            path = self.owners.get(id(ours), "(the model)")
+            self._note(kind, path, found, f"{ours.path} after a step")
+
+    def _compare_optimizers(self, trained: Any) -> None:
+        """Moments of all weights are measured by the largest of their kind."""
+        pairs = [
+            Pair(a, b)
+            for a, b in zip(
+                self.ours.optimizer.variables,
+                self.theirs.optimizer.variables,
+                strict=True,
+            )
+        ]
+        owners = {v.path.replace("/", "_"): self.owners[id(v)] for v in trained}
+        largest: dict[str, float] = {}
+        for _, b in pairs:
+            kind = _kind(b.name)
+            value = float(np.abs(np.asarray(b.numpy())).max(initial=0.0))
+            largest[kind] = max(largest.get(kind, 0.0), value)
+        for a, b in pairs:
+            expected = np.asarray(b.numpy())
+            room = 0.0
+            if expected.dtype.kind == "f" and np.isfinite(largest[_kind(b.name)]):
+                room = 64 * float(np.finfo(expected.dtype).eps) * largest[_kind(b.name)]
+            found = compare(a.numpy(), expected, self.tolerance, room)
+            owner = [p for name, p in owners.items() if a.name.startswith(f"{name}_")]
+            path = owner[-1] if owner else "(the model)"
+            self._note("updates", path, found, f"the optimizer's {a.name}")
+
+
+def _kind(name: str) -> str:
+    return name.rpartition("_")[2]
+
+
+def same_seeds(pairs: list[Pair]) -> None:
+    """The states of seed generators, which no file holds, as they are here."""
+    copy_variables([p for p in pairs if re.search("seed", p.source.name)])
