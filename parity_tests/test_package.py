@@ -54,6 +54,28 @@ def test_no_framework_is_imported():
     assert not wrong
 
 
+def frameworks_imported_anywhere(path: Path) -> set[str]:
+    """Frameworks that a file imports, in functions too, by statement or by name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str | None] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+            names = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        found.update(str(name).split(".")[0] for name in names)
+    return found & FRAMEWORKS
+
+
+def test_frameworks_are_imported_in_two_places():
+    """Lazily, by functions that cannot work without: a hand-over of live models to
+    Keras (and `verify`, which is made of it), and the demonstration's comparison."""
+    found = {str(p.relative_to(ROOT)) for p in FILES if frameworks_imported_anywhere(p)}
+    assert found == {"interop/frameworks.py", "demo/parity.py"}
+
+
 def test_only_the_oracle_imports_keras():
     found = set()
     for path in Path(__file__).parent.rglob("*.py"):
