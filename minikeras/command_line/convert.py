@@ -9,8 +9,9 @@ from typing import Any
 
 from minikeras.command_line.summary import load
 from minikeras.saving.atomic import atomic_path, check_overwrite
+from minikeras.saving.named import ENDINGS
 
-_ENDINGS = (".keras", ".weights.h5", ".weights.json", ".h5", ".hdf5", ".json", ".npz")
+_ENDINGS = (".keras", ".weights.h5", ".weights.json", ".h5", ".hdf5", ".json", *ENDINGS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,19 +55,12 @@ def check_overwrite_unless(force: bool, path: str) -> None:
 
 def write(model: Any, path: str, shard: float) -> None:
     """Writes in the format of the path's ending."""
-    if path.endswith(".weights.h5"):
+    if path.endswith((".weights.h5", *ENDINGS)):
         model.save_weights(path)
     elif path.endswith(".weights.json"):
         model.save_weights(path, max_shard_size=shard)
     elif path.endswith(".json"):
         with atomic_path(path) as temporary:
             temporary.write_text(model.to_json(indent=2) + "\n", encoding="utf-8")
-    elif path.endswith(".npz"):
-        import numpy as np
-
-        from minikeras.saving.weights import collect
-
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **collect(model))
     else:
         model.save(path)

@@ -45,7 +45,7 @@ def compare(a: Contents, b: Contents, tolerance: float = 0.0) -> dict[str, Any]:
     Raises:
         FileRefused: if the two formats name their arrays differently.
     """
-    kinds = {"tree" if c.format in _TREES else "legacy" for c in (a, b) if c.arrays}
+    kinds = {_naming(c) for c in (a, b) if c.arrays}
     if len(kinds) > 1:
         raise FileRefused(
             b.source,
@@ -68,6 +68,12 @@ def compare(a: Contents, b: Contents, tolerance: float = 0.0) -> dict[str, Any]:
         "arrays": differing,
         "arrays_compared": len(arrays),
     }
+
+
+def _naming(contents: Contents) -> str:
+    if contents.format in ("npz", "safetensors"):
+        return "paths"
+    return "tree" if contents.format in _TREES else "legacy"
 
 
 def compare_values(a: Any, b: Any, path: str = "") -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from minikeras.saving.contents import open_contents
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
-    parser.add_argument("file", help=".keras, .weights.h5, .weights.json, .h5 or .json")
+    parser.add_argument("file", help="a file of any of these formats")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -4,6 +4,8 @@
 `.weights.h5`      HDF5: the tree that weights.py describes
 `.weights.json`    the same tree in several HDF5 files, and which array is in which
 `.h5`, `.hdf5`     the older HDF5 of legacy_h5.py, with or without a configuration
+`.npz`             a zip of arrays by name, see npz.py
+`.safetensors`     arrays by name, see safetensors.py
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,8 @@ from minikeras.saving import limits
 from minikeras.saving.errors import FileRefused, refusing
 from minikeras.saving.hdf5 import StoredArray, attribute, list_arrays, open_hdf5
 from minikeras.saving.json_text import parse_object
+from minikeras.saving.npz import NpyArray, is_npz, list_npz
+from minikeras.saving.safetensors import Tensor, is_safetensors, list_safetensors
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -35,7 +39,7 @@ class Contents:
     Attributes:
         source: its path.
         format: `"keras"`, `"weights"`, `"sharded weights"`, `"legacy model"`,
-            `"legacy weights"` or `"architecture"`.
+            `"legacy weights"`, `"npz"`, `"safetensors"` or `"architecture"`.
         size: bytes on disk.
         arrays: by path.
         config: the model's configuration as it is in the file, or None.
@@ -48,7 +52,7 @@ class Contents:
     source: str
     format: str
     size: int
-    arrays: dict[str, StoredArray]
+    arrays: Mapping[str, StoredArray | NpyArray | Tensor]
     config: dict[str, Any] | None = None
     training_config: dict[str, Any] | None = None
     keras_version: str = ""
@@ -88,26 +92,47 @@ def _open(path: str, stack: ExitStack) -> Contents:
     if path.endswith(".json"):
         return _open_json(path, stack)
     with open(path, "rb") as file:
-        start = file.read(8)
-    if start == b"\x89HDF\r\n\x1a\n":
+        start = file.read(16)
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return _open_h5(path, stack)
     if zipfile.is_zipfile(path):
-        return _open_keras(path, stack)
+        return _open_zip(path, stack)
+    size = os.path.getsize(path)
+    if is_safetensors(start, size) or path.endswith(".safetensors"):
+        tensors, metadata = list_safetensors(path)
+        version = metadata.get("keras_version", "")[:50]
+        return Contents(
+            path,
+            "safetensors",
+            size,
+            tensors,
+            keras_version=version,
+            metadata=metadata,
+        )
     raise FileRefused(
         path,
         "",
-        "neither a zip ('.keras') nor HDF5 ('.weights.h5', '.h5'). It is damaged, cut "
-        "off, or another kind of file.",
+        "neither a zip ('.keras', '.npz') nor HDF5 ('.weights.h5', '.h5') nor "
+        "safetensors. It is damaged, cut off, or another kind of file.",
     )
 
 
-# --- `.keras` -------------------------------------------------------------------------
+# --- `.keras` and `.npz` --------------------------------------------------------------
 
 
-def _open_keras(path: str, stack: ExitStack) -> Contents:
+def _open_zip(path: str, stack: ExitStack) -> Contents:
     size = os.path.getsize(path)
     with refusing(path, "", "damaged zip: "):
         archive = stack.enter_context(zipfile.ZipFile(path))
+    names = archive.namelist()
+    if (names or path.endswith(".npz")) and is_npz(names):
+        return Contents(path, "npz", size, list_npz(archive, path, size))
+    return _open_keras(archive, path, size, stack)
+
+
+def _open_keras(
+    archive: zipfile.ZipFile, path: str, size: int, stack: ExitStack
+) -> Contents:
     _check_members(archive, path)
     config = parse_object(read_member(archive, CONFIG, path), path, CONFIG)
     metadata = {}
@@ -229,7 +254,8 @@ def _open_json(path: str, stack: ExitStack) -> Contents:
                     f"'model_00000.weights.h5'. Received: {str(name)[:200]!r}",
                 )
             shards.setdefault(name, set()).add(group.strip("/"))
-    found = Contents(path, "sharded weights", size, {})
+    arrays: dict[str, StoredArray] = {}
+    found = Contents(path, "sharded weights", size, arrays)
     for name, groups in sorted(shards.items()):
         shard = os.path.join(os.path.dirname(path), name)
         if not os.path.isfile(shard):
@@ -239,7 +265,7 @@ def _open_json(path: str, stack: ExitStack) -> Contents:
         for place, array in list_arrays(file, shard, os.path.getsize(shard)).items():
             if place.rpartition("/")[0] not in groups:
                 continue
-            if place in found.arrays:
+            if place in arrays:
                 raise FileRefused(path, f"'{place}'", "is in two of the files.")
-            found.arrays[place] = array
+            arrays[place] = array
     return found

@@ -11,6 +11,7 @@ from minikeras.saving.atomic import check_overwrite
 from minikeras.saving.building import build_model
 from minikeras.saving.contents import open_contents
 from minikeras.saving.errors import FileRefused, refusing
+from minikeras.saving.named import ENDINGS, load_named, write_named
 from minikeras.saving.weights import read_tree
 
 
@@ -98,16 +99,18 @@ def save_weights(
     Args:
         model: a built model.
         filepath: path that ends in `.weights.h5`; with `max_shard_size`, in
-            `.weights.json`.
+            `.weights.json`. Or in `.npz` or `.safetensors`, for other programs: the
+            weights by the paths of their variables, without optimizer state.
         overwrite: whether an existing file may be replaced.
         max_shard_size: in GB. The weights are then cut into several files.
     """
     path = os.fspath(filepath)
     if kwargs:
         raise ValueError(f"Arguments not recognized: {kwargs}")
-    if max_shard_size is None and not path.endswith(".weights.h5"):
+    if max_shard_size is None and not path.endswith((".weights.h5", *ENDINGS)):
         raise ValueError(
-            f"The filename must end in `.weights.h5`. Received: filepath={filepath}"
+            "The filename must end in `.weights.h5` (or in `.npz` or `.safetensors`). "
+            f"Received: filepath={filepath}"
         )
     if max_shard_size is not None and not path.endswith(".weights.json"):
         raise ValueError(
@@ -115,7 +118,9 @@ def save_weights(
             f"specified. Received: filepath={filepath}"
         )
     check_overwrite(path, overwrite)
-    if max_shard_size is None:
+    if path.endswith(ENDINGS):
+        write_named(model, path)
+    elif max_shard_size is None:
         write_weights(model, path)
     else:
         write_shards(model, path, max_shard_size)
@@ -128,7 +133,8 @@ def load_weights(
 
     Args:
         model: a built model.
-        filepath: `.weights.h5`, `.weights.json`, `.keras`, or a legacy `.h5`.
+        filepath: `.weights.h5`, `.weights.json`, `.keras`, a legacy `.h5`, `.npz` or
+            `.safetensors`.
         skip_mismatch: warn about what does not fit, and load the rest.
         by_name: legacy `.h5` only: match layers by name and not by order.
 
@@ -140,11 +146,11 @@ def load_weights(
     by_name = kwargs.pop("by_name", None)
     if kwargs:
         raise ValueError(f"Invalid keyword arguments: {kwargs}")
-    new = (".weights.h5", ".weights.json", ".keras")
+    new = (".weights.h5", ".weights.json", ".keras", *ENDINGS)
     if not path.endswith((*new, ".h5", ".hdf5")):
         raise ValueError(
-            f"The filename must end in `.weights.h5`, `.weights.json`, `.keras` or "
-            f"`.h5`. Received: filepath={filepath}"
+            "The filename must end in `.weights.h5`, `.weights.json`, `.keras`, `.h5`, "
+            f"`.npz` or `.safetensors`. Received: filepath={filepath}"
         )
     if by_name is not None and path.endswith(new):
         raise ValueError(
@@ -157,5 +163,8 @@ def load_weights(
         with refusing(path, "the weights"):
             if contents.group is not None:
                 legacy_h5.load_into(model, contents, bool(by_name), skip_mismatch)
+                return
+            if contents.format in ("npz", "safetensors"):
+                load_named(model, contents, skip_mismatch)
                 return
             read_tree(contents.arrays, model, path, skip_mismatch)
