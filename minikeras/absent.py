@@ -12,7 +12,7 @@ NAMES = {
     "layers": """
         AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
         AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention
-        Attention AugMix AutoContrast AveragePooling3D AvgPool3D Bidirectional
+        Attention AugMix AutoContrast AveragePooling3D AvgPool3D
         CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization
         Conv1DTranspose Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D
         ConvLSTM3D Convolution1DTranspose Convolution2DTranspose Convolution3D
@@ -28,8 +28,8 @@ NAMES = {
         RandomSharpness RandomShear RandomTranslation RandomZoom Rescaling Resizing
         ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D
         SeparableConvolution1D SeparableConvolution2D Solarization SpectralNormalization
-        StringLookup TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper
-        UnitNormalization Wrapper
+        StringLookup TFSMLayer TextVectorization TorchModuleWrapper
+        UnitNormalization
     """,
     "losses": "CTC ctc",
     "metrics": """

@@ -127,7 +127,7 @@ class Graph:
                 mask = kwargs.get("mask", mask)
                 _pass_masks_on(step, args, kwargs, mask, residuals, known_masks)
             values.update(zip(step.output_ids, flat, strict=True))
-            penalized = _penalize(operation, flat, residuals, penalties)
+            penalized = penalize(operation, flat, residuals, penalties)
             if keep:
                 shapes = ()
                 if step.wants_zeros:
@@ -181,7 +181,7 @@ class Graph:
             if step.output_ids[0] not in live:
                 continue  # no trainable weight here or before
             flat = [sums.pop(key, None) for key in step.output_ids]
-            flat = _add_penalty_gradients(step.operation, record, flat)
+            flat = add_penalty_gradients(step.operation, record, flat)
             dlogits = take_dlogits(step, record, of_logits) if of_logits else ()
             if not dlogits and all(dy is None for dy in flat):
                 if getattr(record.residuals, "activity_loss", None) is None:
@@ -281,7 +281,7 @@ def _pass_masks_on(
             masks[key] = value
 
 
-def _penalize(
+def penalize(
     operation: Any, flat: list[Any], residuals: Any, penalties: list[Any]
 ) -> tuple[np.ndarray, ...]:
     """Adds the activity penalties of a call; returns the outputs they came from."""
@@ -295,7 +295,7 @@ def _penalize(
     return tuple(flat)
 
 
-def _add_penalty_gradients(
+def add_penalty_gradients(
     operation: Any, record: Record, flat: list[Any]
 ) -> list[Any]:
     if not record.penalized:

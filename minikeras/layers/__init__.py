@@ -14,6 +14,7 @@ from minikeras.layers.core.embedding import Embedding
 from minikeras.layers.core.identity import Identity
 from minikeras.layers.core.input_layer import Input, InputLayer
 from minikeras.layers.core.masking import Masking
+from minikeras.layers.core.wrapper import Wrapper
 from minikeras.layers.identifiers import deserialize, serialize
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
@@ -62,6 +63,7 @@ from minikeras.layers.reshaping.zero_padding import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from minikeras.layers.rnn.bidirectional import Bidirectional
 from minikeras.layers.rnn.gru import GRU
 from minikeras.layers.rnn.gru_cell import GRUCell
 from minikeras.layers.rnn.lstm import LSTM
@@ -70,6 +72,7 @@ from minikeras.layers.rnn.rnn import RNN
 from minikeras.layers.rnn.simple_rnn import SimpleRNN
 from minikeras.layers.rnn.simple_rnn_cell import SimpleRNNCell
 from minikeras.layers.rnn.stacked_rnn_cells import StackedRNNCells
+from minikeras.layers.rnn.time_distributed import TimeDistributed
 
 # Keras's second names.
 AvgPool1D = AveragePooling1D
@@ -98,6 +101,7 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -151,9 +155,11 @@ __all__ = [
     "SpatialDropout3D",
     "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",
