@@ -9,7 +9,7 @@ from typing import Any
 
 from minikeras import naming
 from minikeras.layers.calls import CallRecord
-from minikeras.layers.tracking import Tracked
+from minikeras.layers.tracking import LOCKED, Tracked
 from minikeras.variables import Variable, standardize_dtype
 
 
@@ -97,12 +97,8 @@ class Buildable(Tracked):
             )
         if "_trainable_variables" not in self.__dict__:
             self._track_variable(None)  # type: ignore[arg-type] # raises
-        if self._built and not self._building:
-            raise ValueError(
-                "You cannot add new elements of state (variables or sub-layers) to a "
-                "layer that is already built. All state must be created in the "
-                f"`__init__()` method or in the `build()` method. Layer: '{self.name}'"
-            )
+        if self._is_locked:
+            raise ValueError(f"{LOCKED} Layer: '{self.name}'. Received: name={name}")
         shape = () if shape is None else shape
         shape = (shape,) if isinstance(shape, int) else shape
         dtype = standardize_dtype(dtype or self.variable_dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minikeras.layers.containers import OwnedDict, OwnedList
 from minikeras.variables import Variable
 
 # Attributes that may hold layers without owning them.
@@ -22,11 +23,30 @@ _NOT_OWNED = frozenset(
         "_compile_config",
         "_kept_plan",
         "_trainable_states",
+        "_trainable_variables",
+        "_non_trainable_variables",
+        "_call_losses",
+        "_traced_losses",
+        "_build_shapes",
+        "_input_structure",
+        "_output_structure",
+        "_output_example",
+        "_input_shape_arg",
         "optimizer",
         "loss",
         "history",
     }
 )
+
+
+LOCKED = (
+    "You cannot add new elements of state (variables or sub-layers) to a layer that is "
+    "already built. All state must be created in the `__init__()` method or in the "
+    "`build()` method."
+)
+
+_OWNED = {list: OwnedList, dict: OwnedDict}
+_OURS = "minikeras."
 
 
 class Tracked:
@@ -42,14 +62,41 @@ class Tracked:
     _trainable: bool
     name: str
 
+    # True for models that are a graph: their layers are known from it.
+    _never_locked = False
+    _built = False
+    _building = False
+
     def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _NOT_OWNED:
+            self._take_in(value)
+            if type(value) in _OWNED and not type(self).__module__.startswith(_OURS):
+                value = _OWNED[type(value)](value, self)
+        object.__setattr__(self, name, value)
+
+    @property
+    def _is_locked(self) -> bool:
+        """Whether it is too late for new variables and sublayers, as in Keras."""
+        return self._built and not self._building and not self._never_locked
+
+    def _take_in(self, value: Any) -> None:
+        """Tracks the variables in a new attribute, or in an item of an old one."""
+        if self._is_locked:
+            self._refuse_new_state(value)
         if isinstance(value, Variable):
             self._track_variable(value)
         elif isinstance(value, list | tuple | dict) and value:
             for leaf in _leaves(value):
                 if isinstance(leaf, Variable):
                     self._track_variable(leaf)
-        object.__setattr__(self, name, value)
+
+    def _refuse_new_state(self, value: Any) -> None:
+        known = {id(leaf) for leaf in self._owned()}
+        known.update(id(v) for v in self.__dict__.get("_trainable_variables", ()))
+        known.update(id(v) for v in self.__dict__.get("_non_trainable_variables", ()))
+        for leaf in _leaves(value):
+            if _is_state(leaf) and id(leaf) not in known:
+                raise ValueError(f"{LOCKED} Layer: '{self.name}'. Received: {leaf!r}")
 
     def _track_variable(self, variable: Variable) -> None:
         own = self.__dict__.get("_trainable_variables")
@@ -234,6 +281,12 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(item)
     else:
         yield value
+
+
+def _is_state(value: Any) -> bool:
+    from minikeras.random import SeedGenerator
+
+    return isinstance(value, Variable | Tracked | SeedGenerator) or _is_metric(value)
 
 
 def _is_metric(value: Any) -> bool:

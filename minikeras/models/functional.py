@@ -30,6 +30,8 @@ class Functional(Model):
         trainable: whether the weights are trained.
     """
 
+    _never_locked = True  # as in Keras
+
     def __init__(
         self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any
     ):

@@ -33,6 +33,8 @@ class Sequential(Model):
     [(784, 10), (10,), (10, 1), (1,)]
     """
 
+    _never_locked = True  # as in Keras
+
     def __init__(
         self, layers: Any = None, trainable: bool = True, name: str | None = None
     ):

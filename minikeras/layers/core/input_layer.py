@@ -25,6 +25,8 @@ class InputLayer(Layer):
         name: defaults to `input_layer`, `input_layer_1`, ...
     """
 
+    _never_locked = True  # as in Keras
+
     def __init__(
         self,
         shape: Any = None,
