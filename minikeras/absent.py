@@ -12,33 +12,20 @@ NAMES = {
     "layers": """
         AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
         AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention
-        Attention AugMix AutoContrast AveragePooling3D AvgPool3D
-        CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization
-        Conv1DTranspose Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D
-        ConvLSTM3D Convolution1DTranspose Convolution2DTranspose Convolution3D
-        Convolution3DTranspose CutMix DepthwiseConv1D DepthwiseConv2D Discretization
-        EinsumDense Equalization FlaxLayer GlobalAveragePooling3D GlobalAvgPool3D
-        GlobalMaxPool3D GlobalMaxPooling3D GroupNormalization GroupQueryAttention
-        HashedCrossing Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes
-        MaxPool3D MaxPooling3D MelSpectrogram MixUp MultiHeadAttention Normalization
+        Attention AugMix AutoContrast CategoryEncoding CenterCrop
+        ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D ConvLSTM2D ConvLSTM3D
+        CutMix Discretization EinsumDense Equalization FlaxLayer GroupNormalization
+        GroupQueryAttention HashedCrossing Hashing IntegerLookup JaxLayer Lambda
+        MaxNumBoundingBoxes MelSpectrogram MixUp MultiHeadAttention Normalization
         Pipeline RMSNormalization RandAugment RandomBrightness RandomColorDegeneration
         RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing
         RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert
         RandomPerspective RandomPosterization RandomRotation RandomSaturation
         RandomSharpness RandomShear RandomTranslation RandomZoom Rescaling Resizing
-        ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D
-        SeparableConvolution1D SeparableConvolution2D Solarization SpectralNormalization
-        StringLookup TFSMLayer TextVectorization TorchModuleWrapper
-        UnitNormalization
+        ReversibleEmbedding STFTSpectrogram Solarization SpectralNormalization
+        StringLookup TFSMLayer TextVectorization TorchModuleWrapper UnitNormalization
     """,
     "losses": "CTC ctc",
-    "metrics": """
-        AUC BinaryIoU ConcordanceCorrelation F1Score FBetaScore FalseNegatives
-        FalsePositives IoU MeanIoU OneHotIoU OneHotMeanIoU PearsonCorrelation
-        Precision PrecisionAtRecall R2Score Recall RecallAtPrecision
-        SensitivityAtSpecificity SpecificityAtSensitivity TrueNegatives TruePositives
-        concordance_correlation pearson_correlation
-    """,
     "optimizers": """
         Adadelta Adafactor Adagrad Adamax Ftrl Lamb Lion LossScaleOptimizer
         MultiOptimizer Muon Nadam OptimizerMap ScheduleFreeAdamW legacy
