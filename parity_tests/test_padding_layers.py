@@ -12,6 +12,7 @@ from minikeras.gradients import Gradients
 from minikeras.layers.reshaping.up_sampling import INTERPOLATIONS
 from minikeras.ops import resize
 from parity_tests import oracle, strategies
+from parity_tests.battery import check_contract
 from parity_tests.functions import default_dtype
 from parity_tests.model_twins import compiled
 from parity_tests.oracle import keras
@@ -120,8 +121,6 @@ class TestAgainstKeras:
 
     @pytest.mark.parametrize("interpolation", SMOOTH)
     def test_interpolation_keeps_the_contract(self, interpolation):
-        from parity_tests.battery import check_contract
-
         x = np.random.default_rng(0).standard_normal((2, 5, 4, 3))
         with default_dtype("float64"):
             layer = layers.UpSampling2D((2, 3), interpolation=interpolation)

@@ -8,7 +8,15 @@ from minikeras.layers.activations.prelu import PReLU
 from minikeras.layers.activations.relu import ReLU
 from minikeras.layers.activations.softmax import Softmax
 from minikeras.layers.convolutional.conv1d import Conv1D
+from minikeras.layers.convolutional.conv1d_transpose import Conv1DTranspose
 from minikeras.layers.convolutional.conv2d import Conv2D
+from minikeras.layers.convolutional.conv2d_transpose import Conv2DTranspose
+from minikeras.layers.convolutional.conv3d import Conv3D
+from minikeras.layers.convolutional.conv3d_transpose import Conv3DTranspose
+from minikeras.layers.convolutional.depthwise_conv1d import DepthwiseConv1D
+from minikeras.layers.convolutional.depthwise_conv2d import DepthwiseConv2D
+from minikeras.layers.convolutional.separable_conv1d import SeparableConv1D
+from minikeras.layers.convolutional.separable_conv2d import SeparableConv2D
 from minikeras.layers.core.dense import Dense
 from minikeras.layers.core.embedding import Embedding
 from minikeras.layers.core.identity import Identity
@@ -30,12 +38,16 @@ from minikeras.layers.normalization.batch_normalization import BatchNormalizatio
 from minikeras.layers.normalization.layer_normalization import LayerNormalization
 from minikeras.layers.pooling.average_pooling1d import AveragePooling1D
 from minikeras.layers.pooling.average_pooling2d import AveragePooling2D
+from minikeras.layers.pooling.average_pooling3d import AveragePooling3D
 from minikeras.layers.pooling.global_average_pooling1d import GlobalAveragePooling1D
 from minikeras.layers.pooling.global_average_pooling2d import GlobalAveragePooling2D
+from minikeras.layers.pooling.global_average_pooling3d import GlobalAveragePooling3D
 from minikeras.layers.pooling.global_max_pooling1d import GlobalMaxPooling1D
 from minikeras.layers.pooling.global_max_pooling2d import GlobalMaxPooling2D
+from minikeras.layers.pooling.global_max_pooling3d import GlobalMaxPooling3D
 from minikeras.layers.pooling.max_pooling1d import MaxPooling1D
 from minikeras.layers.pooling.max_pooling2d import MaxPooling2D
+from minikeras.layers.pooling.max_pooling3d import MaxPooling3D
 from minikeras.layers.regularization.activity_regularization import (
     ActivityRegularization,
 )
@@ -77,14 +89,24 @@ from minikeras.layers.rnn.time_distributed import TimeDistributed
 # Keras's second names.
 AvgPool1D = AveragePooling1D
 AvgPool2D = AveragePooling2D
+AvgPool3D = AveragePooling3D
 Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
 Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+Convolution3D = Conv3D
+Convolution3DTranspose = Conv3DTranspose
 GlobalAvgPool1D = GlobalAveragePooling1D
 GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalAvgPool3D = GlobalAveragePooling3D
 GlobalMaxPool1D = GlobalMaxPooling1D
 GlobalMaxPool2D = GlobalMaxPooling2D
+GlobalMaxPool3D = GlobalMaxPooling3D
 MaxPool1D = MaxPooling1D
 MaxPool2D = MaxPooling2D
+MaxPool3D = MaxPooling3D
+SeparableConvolution1D = SeparableConv1D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
@@ -98,19 +120,31 @@ __all__ = [
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
     "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
     "Concatenate",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
     "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
+    "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Dropout",
     "Embedding",
@@ -120,12 +154,16 @@ __all__ = [
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
     "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "Identity",
     "Input",
     "InputLayer",
@@ -137,8 +175,10 @@ __all__ = [
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
     "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "Multiply",
@@ -147,6 +187,10 @@ __all__ = [
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",

@@ -9,9 +9,9 @@ import numpy as np
 from minikeras import activations, constraints, initializers, regularizers
 from minikeras.config import standardize_data_format
 from minikeras.layers.arguments import standardize_padding, standardize_tuple
+from minikeras.layers.convolutional.windowed import Windowed
 from minikeras.layers.core.refusals import refuse
 from minikeras.layers.input_spec import InputSpec
-from minikeras.layers.layer import Layer
 from minikeras.ops.conv import (
     conv,
     conv_grad_bias,
@@ -21,8 +21,6 @@ from minikeras.ops.conv import (
 from minikeras.ops.windows import (
     Geometry,
     from_channels_last,
-    geometry,
-    output_lengths,
     to_channels_last,
 )
 
@@ -46,7 +44,7 @@ class ConvResiduals(NamedTuple):
     activation: Any
 
 
-class BaseConv(Layer):
+class BaseConv(Windowed):
     """`activation(conv(x, kernel) + bias)` with `rank` spatial axes.
 
     The mathematics is in `ops/conv.py`; this class checks the arguments, owns the
@@ -59,6 +57,7 @@ class BaseConv(Layer):
     """
 
     ends_in_activation = True
+    _allows_causal = True
 
     def __init__(
         self,
@@ -91,7 +90,8 @@ class BaseConv(Layer):
         self.kernel_size = standardize_tuple(kernel_size, rank, "kernel_size")
         self.strides = standardize_tuple(strides, rank, "strides")
         self.dilation_rate = standardize_tuple(dilation_rate, rank, "dilation_rate")
-        self.padding = standardize_padding(padding, allow_causal=rank == 1)
+        causal = rank == 1 and self._allows_causal
+        self.padding = standardize_padding(padding, allow_causal=causal)
         self.data_format = standardize_data_format(data_format)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -127,14 +127,7 @@ class BaseConv(Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes `kernel` (*kernel_size, C / groups, filters) and `bias` (filters,)."""
-        axis = -1 if self.data_format == "channels_last" else 1
-        channels = input_shape[axis]
-        if channels is None:
-            raise ValueError(
-                f"The channel axis (axis {axis}) of the inputs of layer '{self.name}' "
-                "must be known, since the kernel's shape depends on it. Received: "
-                f"input shape {tuple(input_shape)}"
-            )
+        channels = self._channels(input_shape)
         if channels % self.groups:
             raise ValueError(
                 f"The number of input channels of layer '{self.name}' must be evenly "
@@ -143,23 +136,18 @@ class BaseConv(Layer):
                 f"{tuple(input_shape)}, data_format={self.data_format!r})."
             )
         self.compute_output_shape(input_shape)  # refuses an empty output
+        self._add_kernel((*self.kernel_size, channels // self.groups, self.filters))
+        self.bias = self._add_bias(self.filters)
+        self._expect_channels(channels)
+
+    def _add_kernel(self, shape: tuple[int, ...]) -> None:
         self._kernel = self.add_weight(
             name="kernel",
-            shape=(*self.kernel_size, channels // self.groups, self.filters),
+            shape=shape,
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
-        self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={axis: channels})
 
     @property
     def kernel(self) -> Variable:
@@ -205,40 +193,8 @@ class BaseConv(Layer):
         dx = conv_grad_input(dz, kernel, g, x.shape)
         return from_channels_last(dx, self.data_format)
 
-    def _spatial(self, input_shape: Any) -> tuple:
-        if len(input_shape) != self.rank + 2:
-            raise ValueError(
-                f"Layer '{self.name}' expects inputs of rank {self.rank + 2}: batch, "
-                f"{self.rank} spatial axes and channels ({self.data_format}). "
-                f"Received: input shape {tuple(input_shape)}"
-            )
-        if self.data_format == "channels_last":
-            return tuple(input_shape[1:-1])
-        return tuple(input_shape[2:])
-
-    def _geometry(self, input_shape: tuple[int, ...]) -> Geometry:
-        return geometry(
-            self._spatial(input_shape),
-            self.kernel_size,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            caller=f"layer '{self.name}'",
-        )
-
-    def compute_output_shape(self, input_shape: Any) -> tuple:
-        """The output shape; sizes that are None stay None."""
-        out = output_lengths(
-            self._spatial(input_shape),
-            self.kernel_size,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            caller=f"layer '{self.name}'",
-        )
-        if self.data_format == "channels_last":
-            return (input_shape[0], *out, self.filters)
-        return (input_shape[0], self.filters, *out)
+    def _output_channels(self, input_shape: Any) -> int:
+        return self.filters
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
