@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from minikeras.registry import suggest
 from minikeras.version import KERAS_VERSION, __version__
@@ -82,13 +84,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_parser().print_help()
         return 0
     run = importlib.import_module(COMMANDS[options.command][0]).run
-    try:
-        return run(options)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"minikeras: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            status = run(options)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except SystemExit as stop:  # rich's word for it
+            if isinstance(stop.__context__, BrokenPipeError):
+                return 0
+            raise
+        except _EXPECTED as error:
+            _say(str(error) or type(error).__name__)
+            return 2
+
+
+# A file can be too much in any of these ways; none of them is a difference.
+_EXPECTED = (ValueError, TypeError, OSError, ImportError, MemoryError, RecursionError)
+
+
+def _say(text: str) -> None:
+    from minikeras.saving.errors import visible
+
+    print(f"minikeras: {visible(text)}", file=sys.stderr)
+
+
+def _show_warning(message: Any, *args: Any, **kwargs: Any) -> None:
+    _say(f"warning: {message}")
 
 
 if __name__ == "__main__":

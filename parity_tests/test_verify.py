@@ -349,6 +349,14 @@ class TestCannot:
         np.savez("ids.npz", x=np.full((3, 5), 99))
         self.refuse(capsys, "m", "m.keras", "--data", "ids.npz")
 
+    def test_a_model_that_computes_too_much(self, folder, capsys):
+        """A small file; nothing of that size is made."""
+        layers = [mk.Input((4,)), mk.layers.RepeatVector(10**9), mk.layers.Flatten()]
+        mk.Sequential(layers).save("long.keras")
+        self.refuse(capsys, "repeat_vector", "long.keras")
+        mk.Sequential([mk.Input((10**6, 10**6)), mk.layers.ReLU()]).save("wide.keras")
+        self.refuse(capsys, "input", "wide.keras")
+
     def test_a_model_without_inputs(self, folder, capsys):
         mk.Sequential([mk.layers.Dense(2)]).save("m.keras")
         self.refuse(capsys, "before it was built", "m.keras")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minikeras.saving.contents import Contents, open_contents
-from minikeras.saving.errors import FileRefused
+from minikeras.saving.errors import FileRefused, visible
 
 _TREES = ("keras", "weights", "sharded weights")
 _MISSING = object()
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
     else:
-        _print(found)
+        _print(visible(found))
     return 1 if found["configuration"] or found["arrays"] else 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from minikeras.command_line.axes import LEGEND
 from minikeras.command_line.reading import describe
 from minikeras.saving.contents import open_contents
+from minikeras.saving.errors import visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
         return 0
-    _print(found)
+    _print(visible(found))
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from minikeras.saving.errors import visible
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
@@ -19,7 +21,9 @@ def run(options: argparse.Namespace) -> int:
     """Prints; returns the exit status."""
     model = load(options.file)
     if not options.json:
-        model.summary(expand_nested=options.nested)
+        lines: list[str] = []
+        model.summary(expand_nested=options.nested, print_fn=lines.append)
+        print(visible("\n".join(lines)).rstrip("\n"))
         return 0
     rows = [
         {

@@ -34,7 +34,7 @@ from minikeras.demo.parity import without_stderr
 from minikeras.interop import to_keras
 from minikeras.interop.frameworks import import_keras
 from minikeras.interop.state import copy_optimizer
-from minikeras.saving.errors import shorten
+from minikeras.saving.errors import shorten, visible
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
     else:
-        print_report(found)
+        print_report(visible(found))
     return 0 if found["same"] else 1
 
 
@@ -185,9 +185,11 @@ def _batches(
         data = verify_data.read_data(options.data, given, names)
         if data.y is None:
             notes.append("The data has no targets: they are random.")
+        verify_data.check_sizes(given.graph, min(options.batch, data.examples), 1)
         for x, y in verify_data.batches(data, options.batch):
             yield x, y if y is not None else _targets(model, x, rng)
     size = verify_data.open_size(model, given)
+    verify_data.check_sizes(given.graph, options.batch, size)
     while True:
         x = verify_data.random_inputs(given, options.batch, size, rng)
         yield x, _targets(model, x, rng)

@@ -15,8 +15,7 @@ from minikeras.row_gradient import RowGradient
 # How far two correct programs may be apart, relative to the largest number of an array:
 # far above the rounding of deep models (1e-6 and 1e-14), far below what a slip makes.
 TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
-# Roundings of the model's largest gradient that a smaller gradient may be off: it is a
-# sum in which larger numbers cancel.
+# Roundings of the numbers that cancel in a sum which the sum may be off.
 _CANCELLED = 64
 
 
@@ -227,6 +226,12 @@ def _replaced(obj: Any, name: str, function: Callable[..., Any]) -> Iterator[Non
         obj.__dict__.pop(name, None)
 
 
+def rounding(dtype: Any) -> float:
+    """How far off a result may be where larger numbers cancel, relative to those."""
+    dtype = np.dtype(dtype)
+    return _CANCELLED * float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+
+
 def compare_gradients(
     ours: Step, theirs: Step, tolerance: float | None
 ) -> list[Found | None]:
@@ -241,7 +246,7 @@ def compare_gradients(
         if a is None or b is None:  # no gradient and zero are the same
             a = np.zeros_like(b) if a is None else a
             b = np.zeros_like(a) if b is None else b
-        room = _CANCELLED * float(np.finfo(b.dtype).eps) * largest
+        room = rounding(b.dtype) * largest
         found.append(compare(a, b, tolerance, room if np.isfinite(room) else 0.0))
     return found
 
@@ -263,7 +268,7 @@ def update_room(
     if gradient is None:
         return 0.0
     step = max(float(np.abs(w - before).max(initial=0.0)) for w in after)
-    noise = _CANCELLED * float(np.finfo(gradient.dtype).eps) * largest
+    noise = rounding(gradient.dtype) * largest
     with np.errstate(all="ignore"):
         share = np.minimum(2.0, noise / np.abs(gradient.astype("float64")))
     return step * np.nan_to_num(share, nan=2.0)

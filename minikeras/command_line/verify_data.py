@@ -16,6 +16,8 @@ from minikeras.symbolic import KerasTensor
 
 # Sizes tried for axes that the model leaves open.
 _OPEN_SIZES = (8, 16, 32, 64, 128, 256)
+# What a model may compute for one batch. Training takes some three times as much.
+MOST_BYTES = 4 << 30
 
 
 class Signature(NamedTuple):
@@ -97,16 +99,48 @@ def ids_of(graph: Any, tensors: set[int]) -> float:
     return smallest
 
 
+def check_sizes(graph: Any, examples: int, size: int) -> int:
+    """The bytes of all that the model computes for a batch.
+
+    A file of a few bytes may say that its input is an image of 100,000 x 100,000.
+
+    Raises:
+        ValueError: if that is more than `MOST_BYTES`, with the layer.
+    """
+    total = 0
+    tensors = [(f"input '{t.name}'", t) for t in graph.inputs]
+    for step in graph.steps:
+        name = f"layer '{step.operation.name}'"
+        tensors += [(name, t) for t in step.node.outputs]
+        inner = getattr(step.operation, "_functional", None) or step.operation
+        if hasattr(inner, "_graph"):
+            total += check_sizes(inner._graph, examples, size)
+    for name, tensor in tensors:
+        shape = [size if n is None else n for n in tensor.shape]
+        if shape and tensor.shape[0] is None:
+            shape[0] = examples
+        total += math.prod(shape) * 8
+        if total > MOST_BYTES:
+            raise ValueError(
+                f"Refused to run the model: {name} has shape {tensor.shape}, which "
+                f"takes the arrays of {examples} examples to {total:,} bytes, more "
+                f"than {MOST_BYTES:,}. Try a smaller --batch."
+            )
+    return total
+
+
 def open_size(model: Any, given: Signature) -> int:
     """A size for open axes at which the model runs.
 
     Raises:
         ValueError: if it runs at none of those tried, with what the model said.
     """
+    check_sizes(given.graph, 1, 1)
     if all(None not in t.shape[1:] for t in given.flat):
         return 1
     problem: Exception | None = None
     for size in _OPEN_SIZES:
+        check_sizes(given.graph, 1, size)
         try:
             model(random_inputs(given, 1, size, np.random.default_rng(0)))
             return size

@@ -20,6 +20,7 @@ from minikeras.command_line.verify_compare import (
     our_step,
     parts,
     recording,
+    rounding,
     update_room,
     worst,
 )
@@ -149,9 +150,12 @@ class Verification:
         gradients = {id(v): g for v, g in pairs}
         arrays = [g for g in step.gradients if g is not None]
         largest = max((float(np.abs(g).max(initial=0.0)) for g in arrays), default=0.0)
+        sizes = self._sizes()
         for ours, theirs in self.pairs:
             values = [ours.numpy(), np.asarray(theirs.numpy())]
-            room, kind = 0.0, "state"
+            kind = "state"
+            # The mean of what was centred before is nothing but rounding.
+            room = rounding(ours.dtype) * sizes.get(self.owners.get(id(ours), ""), 0.0)
             if id(ours) in before:
                 kind = "updates"
                 start, gradient = before[id(ours)], gradients[id(ours)]
@@ -159,6 +163,16 @@ class Verification:
             found = compare(*values, self.tolerance, room)
             path = self.owners.get(id(ours), "(the model)")
             self._note(kind, path, found, f"{ours.path} after a step")
+
+    def _sizes(self) -> dict[str, float]:
+        """The largest number that each layer keeps."""
+        sizes: dict[str, float] = {}
+        for ours, _ in self.pairs:
+            path, value = self.owners.get(id(ours), ""), ours.numpy()
+            if value.dtype.kind == "f" and np.isfinite(value).all():
+                largest = float(np.abs(value).max(initial=0.0))
+                sizes[path] = max(sizes.get(path, 0.0), largest)
+        return sizes
 
     def _compare_optimizers(self, trained: Any) -> None:
         """Moments of all weights are measured by the largest of their kind."""
@@ -178,9 +192,8 @@ class Verification:
             largest[kind] = max(largest.get(kind, 0.0), value)
         for a, b in pairs:
             expected = np.asarray(b.numpy())
-            room = 0.0
-            if expected.dtype.kind == "f" and np.isfinite(largest[_kind(b.name)]):
-                room = 64 * float(np.finfo(expected.dtype).eps) * largest[_kind(b.name)]
+            size = largest[_kind(b.name)]
+            room = rounding(a.dtype) * size if np.isfinite(size) else 0.0
             found = compare(a.numpy(), expected, self.tolerance, room)
             owner = [p for name, p in owners.items() if a.name.startswith(f"{name}_")]
             path = owner[-1] if owner else "(the model)"

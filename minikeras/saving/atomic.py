@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,20 +15,21 @@ from pathlib import Path
 def atomic_path(filepath: str | os.PathLike) -> Iterator[Path]:
     """A temporary path in the same folder; it takes the place of `filepath` at the end.
 
-    Until the new content is complete and on the disk, `filepath` is untouched. If the
-    block raises, the temporary file is removed. If the process is killed, a file named
-    `.NAME.*.tmp` may be left.
+    Until the new content is complete and on the disk, `filepath` is untouched. A link
+    is followed, and the permissions of the old file stay. If the block raises, the
+    temporary file is removed. If the process is killed, a file named `.NAME.*.tmp` may
+    be left.
 
     Raises:
         ValueError: if a folder is in the file's place.
         FileNotFoundError: if the folder does not exist.
         OSError: if the folder cannot be written to, or the disk is full.
     """
-    target = Path(filepath)
+    target = _followed(Path(filepath))
     temporary = _make_temporary(target)
     try:
         yield temporary
-        _finish(temporary)
+        _finish(temporary, target)
         os.replace(temporary, target)
         _sync_folder(target.parent)
     except (OSError, RuntimeError) as error:
@@ -51,8 +53,8 @@ def replace_together(index: Path, others: list[Path]) -> Iterator[list[Path]]:
             temporary.append(path)
         try:
             yield temporary
-            for path in temporary:
-                _finish(path)
+            for path, target in zip(temporary, [index, *others], strict=True):
+                _finish(path, target)
             index.unlink(missing_ok=True)
             for path, target in zip(temporary[1:], others, strict=True):
                 os.replace(path, target)
@@ -79,10 +81,17 @@ def _make_temporary(target: Path) -> Path:
     return Path(name)
 
 
-def _finish(temporary: Path) -> None:
+def _followed(path: Path) -> Path:
+    """Where a link leads to: the link itself is not replaced."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _finish(temporary: Path, target: Path) -> None:
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files
+    # mkstemp makes private files
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+    os.chmod(temporary, mode)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _LONGEST = 3000
 
@@ -45,8 +46,33 @@ def refusing(source: str, place: str, what: str = "") -> Iterator[None]:
         raise FileRefused(source, where, f"{what}{kind}{error}") from error
 
 
+def visible(value: Any) -> Any:
+    r"""Text that moves no cursor: what cannot be seen is written as an escape.
+
+    A name in a file may hold the codes by which a terminal is told to do things. Lists
+    and dicts are gone through; all else stays as it is.
+
+    >>> print(visible("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    if isinstance(value, str):
+        if value.isprintable():
+            return value
+        seen = (c.isprintable() or c in "\n\t" for c in value)
+        return "".join(
+            c if ok else c.encode("unicode_escape").decode()
+            for c, ok in zip(value, seen, strict=True)
+        )
+    if isinstance(value, dict):
+        return {visible(key): visible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [visible(item) for item in value]
+    return value
+
+
 def shorten(text: str) -> str:
     """The text, without the middle if it is very long: files can hold anything."""
+    text = visible(text)
     if len(text) <= _LONGEST:
         return text
     half = _LONGEST // 2
