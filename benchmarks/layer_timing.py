@@ -6,6 +6,7 @@ has its own way; all of them are compiled first, where they can be.
 
 from __future__ import annotations
 
+import inspect
 import statistics
 import time
 from collections.abc import Callable
@@ -113,6 +114,7 @@ def _tensorflow(keras: Any, layer: Any, x: Any, dy: Any) -> Calls:
     import tensorflow as tf
 
     x, dy = tf.constant(x), tf.constant(dy)
+    inputs = [] if x.dtype.is_integer else [x]
 
     @tf.function
     def forward() -> Any:
@@ -124,7 +126,7 @@ def _tensorflow(keras: Any, layer: Any, x: Any, dy: Any) -> Calls:
             tape.watch(x)
             y = layer(x, training=True)
         weights = [v.value for v in layer.trainable_variables]
-        found, _ = tape.gradient(y, (weights, None if x.dtype.is_integer else x), dy)
+        found = tape.gradient(y, [*weights, *inputs], dy)[: len(weights)]
         return y, [tf.convert_to_tensor(g) for g in found]
 
     return Calls(forward, both)
@@ -137,8 +139,11 @@ def _jax(keras: Any, layer: Any, x: Any, dy: Any) -> Calls:
     state = [v.value for v in layer.non_trainable_variables]
     x, dy = jax.numpy.asarray(x), jax.numpy.asarray(dy)
 
+    takes_training = "training" in inspect.signature(layer.call).parameters
+    arguments = {"training": True} if takes_training else {}
+
     def call(weights: Any, x: Any) -> Any:
-        return layer.stateless_call(weights, state, x, training=True)[0]
+        return layer.stateless_call(weights, state, x, **arguments)[0]
 
     @jax.jit
     def backward(weights: Any, x: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.ops.embedding import embedding_grad
+from minikeras.ops.embedding import RowGroups, embedding_grad, row_groups
 
 
 class RowGradient:
@@ -37,6 +37,7 @@ class RowGradient:
         self.ids = ids.reshape(-1)
         self.rows = rows.reshape(-1, width)  # ids.shape + (D,) -> (n, D)
         self.shape = (count, width)
+        self._groups: RowGroups | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -55,11 +56,18 @@ class RowGradient:
 
     def dense(self) -> np.ndarray:
         """The sum per row, (V, D): what the calculus calls the gradient."""
-        return embedding_grad(self.rows, self.ids, self.shape[0])
+        return embedding_grad(self.rows, self.ids, self.shape[0], self._row_groups())
 
     def squares(self) -> np.ndarray:
         """The sum of squares per row, (V, D)."""
-        return embedding_grad(np.square(self.rows), self.ids, self.shape[0])
+        squares = np.square(self.rows)
+        return embedding_grad(squares, self.ids, self.shape[0], self._row_groups())
+
+    def _row_groups(self) -> RowGroups:
+        """Which ids are the same; found out once, for both sums."""
+        if self._groups is None:
+            self._groups = row_groups(self.ids)
+        return self._groups
 
     def __add__(self, other: Any) -> Any:
         if isinstance(other, RowGradient):

@@ -11,6 +11,7 @@ from minikeras import activations, constraints, initializers, regularizers
 from minikeras.layers.layer import Layer
 from minikeras.layers.rnn.dropout_rnn_cell import DropoutMasks, DropoutRNNCell
 from minikeras.layers.rnn.loop import or_zeros
+from minikeras.ops.elementwise import sum_rows
 from minikeras.ops.lstm import (
     LSTMGates,
     LSTMSequence,
@@ -18,6 +19,11 @@ from minikeras.ops.lstm import (
     lstm_gates_grad,
     lstm_sequence,
     lstm_sequence_grad,
+)
+from minikeras.ops.lstm_fused import (
+    FusedSequence,
+    fused_sequence,
+    fused_sequence_grad,
 )
 from minikeras.ops.rnn import (
     dropped_matmul,
@@ -52,12 +58,12 @@ class LSTMCellSequenceResiduals(NamedTuple):
 
     Attributes:
         x: (T, N, D), the inputs.
-        steps: what `lstm_sequence` kept.
+        steps: what `lstm_sequence` or `fused_sequence` kept.
         masks: the dropout masks.
     """
 
     x: np.ndarray
-    steps: LSTMSequence
+    steps: LSTMSequence | FusedSequence
     masks: DropoutMasks
 
 
@@ -269,7 +275,7 @@ class LSTMCell(Layer, DropoutRNNCell):
             gradient = dropped_matmul_dkernel(dz, h_prev, masks.recurrent)
             grads.add(self.recurrent_kernel, gradient)
         if self.bias is not None:
-            grads.add(self.bias, dz.reshape(-1, dz.shape[-1]).sum(axis=0))
+            grads.add(self.bias, sum_rows(dz))
 
     def forward_sequence(
         self,
@@ -289,16 +295,23 @@ class LSTMCell(Layer, DropoutRNNCell):
         masks = masks or DropoutMasks()
         x = np.ascontiguousarray(x, self.compute_dtype)
         h0, c0 = self._two_states(states)
-        steps = lstm_sequence(
-            dropped_matmul(x, self.kernel.value, masks.inputs),
-            h0,
-            c0,
-            self.recurrent_kernel.value,
-            None if self.bias is None else self.bias.value,
-            mask=mask,
-            recurrent_masks=masks.recurrent,
-            activations=self._pair(),
-        )
+        z = dropped_matmul(x, self.kernel.value, masks.inputs)
+        recurrent_kernel = self.recurrent_kernel.value
+        bias = None if self.bias is None else self.bias.value
+        steps: LSTMSequence | FusedSequence
+        if self._pair() is None and masks.recurrent is None:
+            steps = fused_sequence(z, h0, c0, recurrent_kernel, bias, mask)
+        else:
+            steps = lstm_sequence(
+                z,
+                h0,
+                c0,
+                recurrent_kernel,
+                bias,
+                mask=mask,
+                recurrent_masks=masks.recurrent,
+                activations=self._pair(),
+            )
         # Copies: a view of the last step would keep all steps in memory.
         last = [steps.h[-1].copy(), steps.c[-1].copy()]
         return (steps.h[1:], last), LSTMCellSequenceResiduals(x, steps, masks)
@@ -313,14 +326,20 @@ class LSTMCell(Layer, DropoutRNNCell):
     ) -> tuple[np.ndarray | None, list[np.ndarray]]:
         """`dx, [dh0, dc0]`: the same as `backward` for every step, last to first."""
         x, steps, masks = residuals
-        dz, dh0, dc0 = lstm_sequence_grad(
-            d_outputs,
-            *d_states,
-            steps,
-            self.recurrent_kernel.value,
-            recurrent_masks=masks.recurrent,
-            activations=self._pair(),
-        )
+        recurrent_kernel = self.recurrent_kernel.value
+        if isinstance(steps, FusedSequence):
+            dz, dh0, dc0 = fused_sequence_grad(
+                d_outputs, *d_states, steps, recurrent_kernel
+            )
+        else:
+            dz, dh0, dc0 = lstm_sequence_grad(
+                d_outputs,
+                *d_states,
+                steps,
+                recurrent_kernel,
+                recurrent_masks=masks.recurrent,
+                activations=self._pair(),
+            )
         # in forward: z[t] = x[t] @ kernel + h[t] @ recurrent_kernel + bias
         self._add_gradients(dz, x, steps.h[:-1], masks, grads)
         dx = None

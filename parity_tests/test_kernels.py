@@ -1,0 +1,84 @@
+"""Fast kernels equal their plain twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minikeras.ops.embedding import embedding_grad, embedding_grad_plain
+from minikeras.ops.lstm import lstm_sequence, lstm_sequence_grad
+from minikeras.ops.lstm_fused import fused_sequence, fused_sequence_grad
+from minikeras.ops.scratch import ALIGNMENT, aligned_empty, scratch
+from minikeras.row_gradient import RowGradient
+from parity_tests.tolerance import assert_close, assert_equal
+
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def numbers(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+    array = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    array.setflags(write=False)
+    return array
+
+
+class TestLSTM:
+    @DTYPES
+    @given(
+        shape=st.tuples(*[st.integers(1, 4)] * 3),
+        masked=st.booleans(),
+        bias=st.booleans(),
+        sequences=st.booleans(),
+        scale=st.sampled_from([0.1, 1.0, 100.0]),
+    )
+    def test_fused_sequence(self, dtype, shape, masked, bias, sequences, scale):
+        steps, n, units = shape
+        z = numbers((steps, n, 4 * units), dtype, 0) * np.dtype(dtype).type(scale)
+        h0, c0, dh, dc = (numbers((n, units), dtype, k) for k in range(1, 5))
+        recurrent = numbers((units, 4 * units), dtype, 5)
+        b = numbers((4 * units,), dtype, 6) if bias else None
+        mask = numbers((steps, n, 1), dtype, 7) > 0 if masked else None
+        dh_steps = [None] * steps
+        if sequences:
+            dh_steps = numbers((steps, n, units), dtype, 8)
+        plain = lstm_sequence(z.copy(), h0, c0, recurrent, b, mask=mask)
+        fused = fused_sequence(z, h0, c0, recurrent, b, mask)
+        for name in ("h", "c", "a"):
+            ours, expected = getattr(fused, name), getattr(plain, name)
+            assert_close(ours, expected, name=name, k=4 * units * steps)
+        found = fused_sequence_grad(dh_steps, dh, dc, fused, recurrent)
+        grads = lstm_sequence_grad(dh_steps, dh, dc, plain, recurrent)
+        for name, ours, expected in zip(
+            ("dz", "dh0", "dc0"), found, grads, strict=True
+        ):
+            assert_close(ours, expected, name=name, k=(4 * units * steps) ** 2)
+
+
+class TestEmbedding:
+    @DTYPES
+    @given(
+        ids=st.lists(st.integers(0, 5), max_size=60),
+        width=st.integers(1, 3),
+        as_square=st.booleans(),
+    )
+    def test_row_sums(self, dtype, ids, width, as_square):
+        shape = (2, len(ids) // 2) if as_square else (len(ids),)
+        lookups = np.array(ids, int)[: np.prod(shape, dtype=int)].reshape(shape)
+        dy = numbers((*shape, width), dtype, len(ids))
+        expected = embedding_grad_plain(dy, lookups, 6)
+        assert_equal(embedding_grad(dy, lookups, 6), expected)
+        both = RowGradient(lookups, dy, 6)
+        assert_equal(both.dense(), expected)
+        assert_equal(both.squares(), embedding_grad_plain(dy * dy, lookups, 6))
+
+
+class TestScratch:
+    @DTYPES
+    @pytest.mark.parametrize("shape", [(3,), (5, 7)])
+    def test_arrays_begin_at_a_cache_line(self, dtype, shape):
+        for array in (aligned_empty(shape, dtype), scratch("test", shape, dtype)):
+            assert array.shape == shape
+            assert array.dtype == dtype
+            assert array.ctypes.data % ALIGNMENT == 0
+            array[...] = 1
