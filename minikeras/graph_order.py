@@ -33,9 +33,8 @@ def sort_graph(
                 depths[id(parent)] = max(depth + 1, depths.get(id(parent), 0))
                 order.setdefault(id(parent), parent)
     for tensor in inputs:  # inputs that lead nowhere still belong to the model
-        operation, index, _ = tensor._keras_history
-        if operation is not None and id(operation) not in operations:
-            node = operation._inbound_nodes[index]
+        node, operation = tensor._node, tensor._keras_history.operation
+        if node is not None and id(operation) not in operations:
             if node.is_input:
                 operations[id(operation)] = operation
                 operation_depths[id(operation)] = 0
@@ -75,10 +74,9 @@ def _walk_back(
                     finished.append(leaving)
                 continue
             assert tensor is not None
-            operation, index, _ = tensor._keras_history
-            if operation is None:
+            node, operation = tensor._node, tensor._keras_history.operation
+            if node is None:
                 continue
-            node = operation._inbound_nodes[index]
             if id(node) in done:
                 continue
             if not node.is_input and id(tensor) in given:

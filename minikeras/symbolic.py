@@ -7,7 +7,9 @@ of such nodes; a layer called twice has two of them and shares its weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -74,6 +76,7 @@ class KerasTensor:
         self.name = name or naming.auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history = History(None, 0, 0)
+        self._node: Node | None = None  # the call that gave it
         limit = budget.current()
         if limit is not None:
             limit.count_tensor()
@@ -132,6 +135,42 @@ def any_symbolic(structure: Any) -> bool:
     return isinstance(structure, KerasTensor)
 
 
+class _Recording(threading.local):
+    def __init__(self) -> None:
+        self.nodes: list[list[Node]] = []
+
+
+_recording = _Recording()
+
+
+@contextmanager
+def passing_calls() -> Iterator[None]:
+    """Calls made within it are not kept in the lists of operations called before, so
+    that these do not grow. The tensors still know the calls they came from."""
+    nodes: list[Node] = []
+    _recording.nodes.append(nodes)
+    try:
+        yield
+    finally:
+        _recording.nodes.pop()
+        _forget(nodes)
+
+
+def _forget(nodes: list[Node]) -> None:
+    new = {id(node) for node in nodes}
+    forgotten = set()
+    for node in reversed(nodes):
+        calls = node.operation._inbound_nodes
+        if calls[-1] is node and id(calls[0]) not in new:
+            calls.pop()
+            forgotten.add(id(node))
+    for node in reversed(nodes):
+        for parent in node.parent_nodes:
+            following = parent.operation._outbound_nodes
+            if id(parent) in forgotten and following and following[-1] is node:
+                following.pop()
+
+
 def _any_array(structure: Any) -> bool:
     return any(isinstance(leaf, np.ndarray) for leaf in tree.flatten(structure))
 
@@ -159,28 +198,31 @@ class Node:
         self.output_structure = outputs
         self.outputs = tree.flatten(outputs)
         is_layer = hasattr(operation, "compute_mask")
+        masks = ("mask", *getattr(operation, "mask_arguments", ()))
         named = [*((None, a) for a in args), *kwargs.items()]
         self.tensor_arguments = [
             a
             for name, a in named
-            if name != "mask" and (any_symbolic(a) or (is_layer and _any_array(a)))
+            if name not in masks and (any_symbolic(a) or (is_layer and _any_array(a)))
         ]
         self.input_tensors = [
             t
-            for a in [*self.tensor_arguments, kwargs.get("mask")]
+            for a in [*self.tensor_arguments, *map(kwargs.get, masks)]
             for t in tree.flatten(a)
             if is_keras_tensor(t)
         ]
         self.parent_nodes = []
         for tensor in self.input_tensors:
-            parent, index, _ = tensor._keras_history
-            if parent is not None:
-                self.parent_nodes.append(parent._inbound_nodes[index])
-                parent._outbound_nodes.append(self)
+            if tensor._node is not None:
+                self.parent_nodes.append(tensor._node)
+                tensor._node.operation._outbound_nodes.append(self)
         operation._inbound_nodes.append(self)
         index = len(operation._inbound_nodes) - 1
         for i, tensor in enumerate(self.outputs):
             tensor._keras_history = History(operation, index, i)
+            tensor._node = self
+        for recorded in _recording.nodes:
+            recorded.append(self)
 
     @property
     def is_input(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minikeras import tree
 
 if TYPE_CHECKING:
@@ -58,6 +60,21 @@ class CallRecord:
         if len(shapes) == 1:
             return {parameters[0]: next(iter(shapes.values()))}
         return {name: shapes[name] for name in parameters if name in shapes}
+
+
+def fresh(outputs: Any, inputs: Any) -> Any:
+    """`outputs`, copied where they are views of `inputs`: as in Keras, changing what a
+    call returned in place does not change what went in."""
+    given = [x for x in tree.flatten(inputs) if isinstance(x, np.ndarray)]
+
+    def own(y: Any) -> Any:
+        if not isinstance(y, np.ndarray):
+            return y
+        return y.copy() if any(np.may_share_memory(y, x) for x in given) else y
+
+    if isinstance(outputs, np.ndarray):
+        return own(outputs)
+    return tree.map_structure(own, outputs)
 
 
 def _has_tensors(value: Any) -> bool:

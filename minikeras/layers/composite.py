@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minikeras import tree
 from minikeras.graph import Graph, GraphResiduals
-from minikeras.symbolic import KerasTensor
+from minikeras.symbolic import KerasTensor, passing_calls
 from minikeras.variables import trace_variables
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
     from minikeras.layers.layer import Layer
+
+
+# How many are kept per layer: with more shapes the oldest are made again when needed.
+MOST_TRACES = 32
 
 
 class TracedResiduals(NamedTuple):
@@ -117,7 +121,10 @@ def trace(layer: Layer, args: tuple, kwargs: dict[str, Any], training: bool) -> 
     )
     key = (training, shapes)
     if key not in traces:
-        traces[key] = Trace(layer, args, kwargs, training)
+        while len(traces) >= MOST_TRACES:
+            del traces[next(iter(traces))]  # the oldest
+        with passing_calls():
+            traces[key] = Trace(layer, args, kwargs, training)
     return traces[key]
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from minikeras import dtype_policies, tree
 from minikeras.comparisons import KerasTensor  # with its operators
 from minikeras.layers.building import Buildable, get_regularizer
-from minikeras.layers.calls import CallRecord
+from minikeras.layers.calls import CallRecord, fresh
 from minikeras.layers.configured import Configured
 from minikeras.layers.input_spec import check_inputs
 from minikeras.layers.symbolic_masks import add_mask, mark_outputs
@@ -246,6 +246,7 @@ class Layer(Buildable, Configured, Operation):
             return outputs
         with self._open_name_scope():
             outputs = self._call_on_arrays(args, dict(kwargs))
+            outputs = fresh(outputs, [*args, *kwargs.values()])
         self._built = True
         return outputs
 

@@ -362,8 +362,7 @@ def _warn_about_names(inputs: Any) -> None:
 
 
 def _made_by_input(tensor: KerasTensor) -> bool:
-    operation, index, _ = tensor._keras_history
-    return operation is not None and operation._inbound_nodes[index].is_input
+    return tensor._node is not None and tensor._node.is_input
 
 
 def _copy_subgraph(inputs: Any, outputs: Any) -> tuple[Any, Any]:

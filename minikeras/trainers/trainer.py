@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minikeras import tree
+from minikeras.layers.calls import fresh
 from minikeras.trainers.compiled import CompileState
 from minikeras.trainers.data_adapters import (
     EpochIterator,
@@ -359,7 +360,8 @@ class Trainer(CompileState):
     @_quietly
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        return self.predict_step(_as_batch(x, None, None)[:1])
+        data = _as_batch(x, None, None)[:1]
+        return fresh(self.predict_step(data), data)
 
     def make_train_function(self, force: bool = False) -> Any:
         """As in Keras; there is nothing to compile."""
