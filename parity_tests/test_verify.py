@@ -344,6 +344,17 @@ class TestCannot:
         np.savez("wrong.npz", x0=np.zeros((3, 9)), x1=np.zeros((3, 4)))
         self.refuse(capsys, "expected shape", "m.keras", "--data", "wrong.npz")
 
+    def test_what_tensorflow_says(self, folder, capsys, monkeypatch):
+        class Trouble(Exception):
+            pass
+
+        def call(self, x):
+            raise Trouble("out of memory")
+
+        stack().save("m.keras")
+        monkeypatch.setattr(keras.layers.Embedding, "call", call)
+        self.refuse(capsys, "out of memory", "m.keras")
+
     def test_ids_out_of_range(self, folder, capsys):
         stack().save("m.keras")
         np.savez("ids.npz", x=np.full((3, 5), 99))

@@ -274,7 +274,9 @@ def _run(
             for _ in range(options.steps):
                 verification.step(x, y)
                 x, y = next(batches)
-    except (IndexError, NotImplementedError, RuntimeError) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # TensorFlow has kinds of its own
         raise ValueError(
             f"The model could not be run: {type(error).__name__}: {error}. If random "
             "inputs do not suit it, give some with --data FILE.npz."
