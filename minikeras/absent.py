@@ -37,6 +37,14 @@ NAMES = {
         text_dataset_from_directory timeseries_dataset_from_array
     """,
     "saving": "KerasFileEditor",
+    "backend": "result_type",
+    "dtype_policies": """
+        AWQDTypePolicy DTypePolicyMap FloatDTypePolicy GPTQDTypePolicy Int4DTypePolicy
+        QuantizedDTypePolicy QuantizedFloat8DTypePolicy
+    """,
+    "tree": """
+        MAP_TO_NONE assert_same_paths map_shape_structure map_structure_up_to traverse
+    """,
     "config": """
         disable_flash_attention enable_flash_attention enable_unsafe_deserialization
         is_flash_attention_enabled is_nnx_enabled max_epochs max_steps_per_epoch

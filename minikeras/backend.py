@@ -1,5 +1,6 @@
 """`keras.backend`: the global defaults under their older names."""
 
+from minikeras.absent import getattr_for
 from minikeras.config import (
     backend,
     epsilon,
@@ -43,3 +44,5 @@ __all__ = [
     "standardize_dtype",
     "standardize_shape",
 ]
+
+__getattr__ = getattr_for("backend", __all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minikeras import config
+from minikeras.absent import getattr_for
 from minikeras.registry import public, suggest
 
 # Known to Keras; minikeras has no float16/bfloat16 or quantized arithmetic.
@@ -120,3 +121,8 @@ def deserialize(config: dict[str, Any], custom_objects: Any = None) -> DTypePoli
     from minikeras.serialization import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+__getattr__ = getattr_for(
+    "dtype_policies", ["DTypePolicy", "deserialize", "get", "serialize"]
+)
