@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from minikeras.ops.embedding import embedding_grad, embedding_grad_plain
 from minikeras.ops.lstm import lstm_sequence, lstm_sequence_grad
 from minikeras.ops.lstm_fused import fused_sequence, fused_sequence_grad
+from minikeras.ops.products import (
+    SHORT,
+    add_transposed_product,
+    matmul_rows,
+    slice_rows,
+)
 from minikeras.ops.scratch import ALIGNMENT, aligned_empty, scratch
+from minikeras.ops.stable import keep_where
 from minikeras.row_gradient import RowGradient
 from parity_tests.tolerance import assert_close, assert_equal
 
@@ -82,3 +89,36 @@ class TestScratch:
             assert array.dtype == dtype
             assert array.ctypes.data % ALIGNMENT == 0
             array[...] = 1
+
+
+class TestTallProducts:
+    @DTYPES
+    @pytest.mark.parametrize("n", [1, 3, 32])
+    @pytest.mark.parametrize("k", [1, 9])
+    @pytest.mark.parametrize("m", [0, 1, 95, 96, 192, 300])
+    @pytest.mark.parametrize("side", ["rows", "columns"])
+    def test_slices(self, m, k, n, side, dtype):
+        a = numbers((m, k), dtype, 0) if side == "rows" else numbers((k, m), dtype, 0).T
+        b, dy = numbers((k, n), dtype, 1), numbers((m, 2 * n), dtype, 2)[:, n:]
+        out = np.full((m, 2 * n), 7, dtype)  # every second block of columns is filled
+        matmul_rows(a, b, out=out[:, :n])
+        assert_close(out[:, :n], a @ b, k=k)
+        assert_equal(out[:, n:], np.full((m, n), 7, dtype))
+        total = np.ones((k, n), dtype)
+        add_transposed_product(a, dy, total)
+        expected = 1 + a.astype("float64").T @ dy
+        assert_close(total, expected.astype(dtype), k=m + 1, scale=10.0)
+
+    def test_slices_are_short(self):
+        for k, n in ((1, 1), (9, 32), (288, 64), (576, 64), (1000, 1000)):
+            assert slice_rows(k, n) * k * n <= SHORT
+
+
+class TestKeepWhere:
+    @DTYPES
+    def test_special_values_go_too(self, dtype):
+        x = np.array([[1, np.inf, np.nan, -0.0], [-np.inf, 2, 3, np.nan]], dtype)
+        for keep in (np.array([[True, False, False, True]] * 2), np.zeros((2, 1), bool)):
+            found = keep_where(keep, x)
+            assert_equal(found, np.where(keep, x, 0).astype(dtype))
+            assert not np.signbit(found[~np.broadcast_to(keep, x.shape)]).any()

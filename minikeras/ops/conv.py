@@ -46,7 +46,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minikeras.ops.scratch import scratch
+from minikeras.ops.elementwise import sum_rows
+from minikeras.ops.products import add_transposed_product, aligned, matmul_rows
+from minikeras.ops.scratch import aligned_empty, scratch
 from minikeras.ops.windows import (
     Geometry,
     at_tap,
@@ -78,11 +80,11 @@ def conv(x: np.ndarray, kernel: np.ndarray, g: Geometry) -> np.ndarray:
     array([10., 21., 32.])
     """
     filters = kernel.shape[-1]
-    y = np.empty((len(x) * math.prod(g.out), filters), dtype=x.dtype)
+    y = aligned_empty((len(x) * math.prod(g.out), filters), x.dtype)
     for channels, outputs in group_slices(x.shape[-1], kernel):
-        matrix = as_matrix(kernel[..., outputs])  # (taps*Cg, Og)
+        matrix = aligned(as_matrix(kernel[..., outputs]))  # (taps*Cg, Og)
         for rows, columns in column_pieces(x[..., channels], g):
-            np.matmul(columns, matrix, out=y[rows, outputs])
+            matmul_rows(columns, matrix, out=y[rows, outputs])
     return y.reshape(len(x), *g.out, filters)
 
 
@@ -96,7 +98,8 @@ def conv_grad_kernel(
         part = kernel[..., outputs]
         total = np.zeros(as_matrix(part).shape, dtype=kernel.dtype)
         for rows, columns in column_pieces(x[..., channels], g):
-            total += columns.T @ dy_rows[rows, outputs]  # y = columns @ kernel
+            # in forward: y[rows] = columns @ kernel
+            add_transposed_product(columns, dy_rows[rows, outputs], total)
         dkernel[..., outputs] = total.reshape(part.shape)
     return dkernel
 
@@ -104,11 +107,9 @@ def conv_grad_kernel(
 def conv_grad_bias(dy: np.ndarray) -> np.ndarray:
     """The gradient of `conv(...) + bias` with respect to the bias: the sum of all rows.
 
-    As a product with a row of ones, which BLAS does eight times faster than NumPy adds
-    up over leading axes.
+    As a product with a row of ones, see `sum_rows`.
     """
-    dy_rows = dy.reshape(-1, dy.shape[-1])  # (N, *out, O) -> (N*out, O)
-    return np.ones(len(dy_rows), dtype=dy.dtype) @ dy_rows
+    return sum_rows(dy)
 
 
 def conv_grad_input(
@@ -151,6 +152,7 @@ def scatter_grad(
     step = max(1, PIECE_BYTES // example_bytes)
     for channels, outputs in group_slices(x_shape[-1], kernel):
         part = kernel[..., outputs]  # (*size, Cg, Og)
+        transposed = aligned(part.swapaxes(-1, -2))  # (*size, Og, Cg)
         for n in range(0, len(dy), step):
             dy_piece = dy[n : n + step, ..., outputs]  # (n, *out, Og)
             dx_piece = dxp[n : n + step, ..., channels]  # (n, *padded, Cg)
@@ -158,7 +160,7 @@ def scatter_grad(
             found = scratch("taps", (len(dy_rows), part.shape[-2]), dy.dtype)
             for tap in g.taps():
                 seen = at_tap(dx_piece, tap, g)  # (n, *out, Cg)
-                np.matmul(dy_rows, part[tap].T, out=found)
+                matmul_rows(dy_rows, transposed[tap], out=found)
                 seen += found.reshape(seen.shape)  # y += at_tap(x) @ kernel[tap]
     return unpad(dxp, g.pads)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minikeras.ops.scratch import aligned_empty, scratch
 from minikeras.ops.windows import Geometry, at_tap, pad, padded_shape, unpad
 
 
@@ -31,13 +32,16 @@ def max_pool(x: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """
     xp = pad(x, g.pads, lowest(x.dtype))
     first, *others = g.taps()
-    y = np.copy(at_tap(xp, first, g))
+    y = aligned_empty((len(x), *g.out, x.shape[-1]), x.dtype)
+    np.copyto(y, at_tap(xp, first, g))
     winner = first_inside(x.shape[1:-1], g, y)
+    beaten = scratch("beaten", y.shape, bool)
     for number, tap in enumerate(others, start=1):
         seen = at_tap(xp, tap, g)
+        np.greater(seen, y, out=beaten)
         # A later winner has the larger number, so the largest number stands.
-        beaten = np.multiply(seen > y, number, dtype=winner.dtype)
-        np.maximum(winner, beaten, out=winner)
+        numbers = np.multiply(beaten.view(np.uint8), winner.dtype.type(number))
+        np.maximum(winner, numbers, out=winner)
         np.maximum(y, seen, out=y)
     return y, winner
 
@@ -50,15 +54,19 @@ def max_pool_grad(
     The selection multiplies the *bits* of dy by 0 or 1: an infinite or NaN dy is then
     passed to the winner and to nobody else, which `dy * (winner == tap)` would not do.
     """
-    dxp = np.zeros(padded_shape(x_shape, g.pads), dy.dtype)
-    bits = dy.view(f"i{dy.itemsize}")
+    integer = np.dtype(f"i{dy.itemsize}")
+    dxp = empty_or_zeros(padded_shape(x_shape, g.pads), dy.dtype, g)
+    bits = np.ascontiguousarray(dy).view(integer)
+    won = scratch("won", winner.shape, bool)
+    factor = scratch("factor", winner.shape, integer)
     for number, tap in enumerate(g.taps()):
-        selected = np.multiply(bits, winner == number).view(dy.dtype)
+        np.equal(winner, number, out=won)
+        np.copyto(factor, won)  # NumPy multiplies integers faster than it mixes types
         target = at_tap(dxp, tap, g)
-        if g.overlaps:
-            target += selected  # an element may win in several windows
+        if g.overlaps:  # an element may win in several windows
+            target += np.multiply(bits, factor, out=factor).view(dy.dtype)
         else:
-            target[...] = selected
+            np.multiply(bits, factor, out=target.view(integer))
     return unpad(dxp, g.pads)
 
 
@@ -74,7 +82,8 @@ def average_pool(x: np.ndarray, g: Geometry) -> np.ndarray:
     """
     xp = pad(x, g.pads)
     first, *others = g.taps()
-    y = np.copy(at_tap(xp, first, g))
+    y = aligned_empty((len(x), *g.out, x.shape[-1]), x.dtype)
+    np.copyto(y, at_tap(xp, first, g))
     for tap in others:
         y += at_tap(xp, tap, g)
     y /= window_counts(x.shape[1:-1], g, x.dtype)
@@ -86,7 +95,7 @@ def average_pool_grad(
 ) -> np.ndarray:
     """dx of `average_pool`: each window shares its dy out evenly."""
     share = dy / window_counts(x_shape[1:-1], g, dy.dtype)
-    dxp = np.zeros(padded_shape(x_shape, g.pads), dy.dtype)
+    dxp = empty_or_zeros(padded_shape(x_shape, g.pads), dy.dtype, g)
     for tap in g.taps():
         target = at_tap(dxp, tap, g)
         if g.overlaps:
@@ -94,6 +103,17 @@ def average_pool_grad(
         else:
             target[...] = share
     return unpad(dxp, g.pads)
+
+
+def empty_or_zeros(shape: tuple[int, ...], dtype: np.dtype, g: Geometry) -> np.ndarray:
+    """An array (batch, *padded, channels) for what windows write to.
+
+    Uninitialised if every element lies in exactly one window; else zeros.
+    """
+    axes = zip(shape[1:-1], g.out, g.size, g.strides, strict=True)
+    if all(k == s and n == o * k for n, o, k, s in axes):
+        return aligned_empty(shape, dtype)
+    return np.zeros(shape, dtype)
 
 
 def global_max_pool(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minikeras.ops.scratch import scratch
+
 M0, M1 = 0xD2511F53, 0xCD9E8D57  # multipliers
 W0, W1 = 0x9E3779B9, 0xBB67AE85  # key increments: golden ratio, sqrt(3) - 1
 ROUNDS = 10
@@ -82,7 +84,7 @@ def blocks(
     """
     if out is None:
         out = np.empty((index.size, 2), np.uint64)
-    c0, c1, c2, c3, p0, p1 = (np.empty(index.size, np.uint64) for _ in range(6))
+    c0, c1, c2, c3, p0, p1 = scratch("philox", (6, index.size), np.uint64)
     np.bitwise_and(index, _LOW, out=c0)
     np.bitwise_and(index, _HIGH, out=c1)
     c2[:], c3[:] = stream.word2, stream.word3 << 32

@@ -11,6 +11,7 @@ from minikeras import activations, constraints, initializers, regularizers
 from minikeras.layers.core.refusals import refuse
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
+from minikeras.ops.elementwise import sum_rows
 from minikeras.registry import public
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class Dense(Layer):
         if grads.wants(self.kernel):
             grads.add(self.kernel, x.T @ dz_rows)  # in forward: z = x @ kernel + bias
         if self.bias is not None:
-            grads.add(self.bias, dz_rows.sum(axis=0))
+            grads.add(self.bias, sum_rows(dz_rows))
         if not need_dx:
             return None
         return (dz_rows @ self.kernel.value.T).reshape(residuals.x.shape)

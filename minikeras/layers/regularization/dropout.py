@@ -9,6 +9,7 @@ import numpy as np
 
 from minikeras import random
 from minikeras.layers.layer import Layer
+from minikeras.ops.stable import keep_where
 from minikeras.registry import public
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Dropout(Layer):
 
 
 def _apply(x: np.ndarray, residuals: DropoutResiduals) -> np.ndarray:
-    return np.where(residuals.keep, x * residuals.scale, x.dtype.type(0))
+    return keep_where(residuals.keep, x * residuals.scale)
 
 
 def check_rate(value: float, name: str = "rate") -> None:
