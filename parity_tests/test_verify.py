@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 
 import minikeras as mk
+from minikeras import tree
 from minikeras.__main__ import main
 from minikeras.command_line.verify_causes import describe
-from minikeras.command_line.verify_compare import compare
+from minikeras.command_line.verify_compare import compare, recording_ours
 from minikeras.layers import BatchNormalization, Dense, Dropout
 from minikeras.optimizers import Adam
 from parity_tests.architectures import Architecture
@@ -287,7 +288,7 @@ class TestDifferent:
         assert found["configuration"]
 
     def test_tolerance(self, folder, capsys):
-        graph().save("m.keras")
+        stack().save("m.keras")
         assert not report(capsys, "m.keras", "--tolerance", "1e-9")["same"]
 
 
@@ -371,6 +372,34 @@ class TestCannot:
     def test_a_model_without_inputs(self, folder, capsys):
         mk.Sequential([mk.layers.Dense(2)]).save("m.keras")
         self.refuse(capsys, "before it was built", "m.keras")
+
+
+def sigmoids() -> Any:
+    """Layers that are run as two, since a loss may want their logits."""
+    x = mk.Input((3,))
+    y = mk.layers.Dropout(0.5)(mk.layers.Dense(4, activation="sigmoid")(x))
+    y = mk.layers.Activation("softmax")(mk.layers.Activation("sigmoid")(y))
+    return mk.Model(x, mk.layers.Dense(2, activation="sigmoid")(y))
+
+
+def test_layers_that_end_in_a_sigmoid(folder, capsys):
+    sigmoids().save("m.keras")
+    check_same(capsys, "m.keras")
+
+
+@pytest.mark.parametrize("make", [stack, graph, sigmoids])
+def test_looking_changes_nothing(make):
+    """The outputs are the same bits with and without the notes, and the layers too."""
+    model = make()
+    inputs = [np.ones(t.shape[1:])[None] for t in model.inputs]
+    expected = model(inputs if len(inputs) > 1 else inputs[0])
+    classes = [type(layer) for layer in model.layers]
+    with recording_ours(model) as notes:
+        found = model(inputs if len(inputs) > 1 else inputs[0])
+    for a, b in zip(tree.flatten(found), tree.flatten(expected), strict=True):
+        assert np.array_equal(a, b)
+        assert any(np.array_equal(a, calls[-1][0]) for calls in notes.values())
+    assert [type(layer) for layer in model.layers] == classes
 
 
 def test_patterns():

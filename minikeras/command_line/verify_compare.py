@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,45 +133,97 @@ def parts(model: Any, prefix: str = "") -> Iterator[Part]:
             yield from parts(operation, f"{path}/")
 
 
+Outputs = dict[str, list[Any]]  # path of a layer -> one entry for each of its calls
+
+
 @contextmanager
-def recording(model: Any, method: str) -> Iterator[dict[str, list[Any]]]:
-    """Within it, what each layer returns is kept: path -> one entry for each call.
+def recording_ours(model: Any) -> Iterator[Outputs]:
+    """Within it, what each layer of a model of minikeras returns is kept.
 
-    Args:
-        model: of either library.
-        method: what its layers are run by: `"run_forward"` here, `"call"` in Keras.
+    Each layer becomes, for the time being, one of a subclass that takes notes. (Not by
+    an attribute of the layer: a layer that ends in a softmax or sigmoid is run as a
+    linear copy, which would take the attribute along; see `logits.py`.)
     """
-    outputs: dict[str, list[Any]] = {}
-    around: list[str] = []
-    seen: list[Any] = []
+    notes = _Notes()
+    original: list[tuple[Any, type]] = []
 
-    def watch(part: Part) -> None:
-        run = getattr(part.operation, method)
-        name = part.operation.name
+    def watch(operation: Any) -> None:
+        cls, name = type(operation), operation.name
 
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            around.append(name)
-            try:
-                returned = run(*args, **kwargs)
-            finally:
-                path = "/".join(around)
-                around.pop()
-            y = returned[0] if method == "run_forward" else returned
-            flat = [np.array(t) for t in tree.flatten(y) if t is not None]
-            outputs.setdefault(path, []).append(flat)
-            return returned
+        def run_forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with notes.call(name) as note:
+                y, residuals = cls.run_forward(self, *args, **kwargs)
+                note(y if self is operation else operation.activation(y))
+                return y, residuals
 
-        object.__setattr__(part.operation, method, watched)
+        original.append((operation, cls))
+        object.__setattr__(
+            operation,
+            "__class__",
+            type(cls.__name__, (cls,), {"run_forward": run_forward}),
+        )
 
     try:
-        for part in parts(model):
-            if not any(part.operation is other for other in seen):
-                seen.append(part.operation)
-                watch(part)
-        yield outputs
+        for operation in _once(part.operation for part in parts(model)):
+            watch(operation)
+        yield notes.outputs
     finally:
-        for operation in seen:
-            operation.__dict__.pop(method, None)
+        for operation, cls in original:
+            object.__setattr__(operation, "__class__", cls)
+
+
+@contextmanager
+def recording_keras(model: Any) -> Iterator[Outputs]:
+    """Within it, what each layer of a Keras model returns is kept."""
+    notes = _Notes()
+    watched: list[Any] = []
+
+    def watch(operation: Any) -> None:
+        run, name = operation.call, operation.name
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with notes.call(name) as note:
+                y = run(*args, **kwargs)
+                note(y)
+                return y
+
+        watched.append(operation)
+        object.__setattr__(operation, "call", call)
+
+    try:
+        for operation in _once(part.operation for part in parts(model)):
+            watch(operation)
+        yield notes.outputs
+    finally:
+        for operation in watched:
+            operation.__dict__.pop("call", None)
+
+
+class _Notes:
+    """Outputs by path; the path is made of the calls that are under way."""
+
+    def __init__(self) -> None:
+        self.outputs: Outputs = {}
+        self.around: list[str] = []
+
+    @contextmanager
+    def call(self, name: str) -> Iterator[Callable[[Any], None]]:
+        """Around one call of a layer; what it returned is to be noted inside."""
+        self.around.append(name)
+        path = "/".join(self.around)
+
+        def note(y: Any) -> None:
+            flat = [np.array(t) for t in tree.flatten(y) if t is not None]
+            self.outputs.setdefault(path, []).append(flat)
+
+        try:
+            yield note
+        finally:
+            self.around.pop()
+
+
+def _once(operations: Iterable[Any]) -> list[Any]:
+    return list({id(operation): operation for operation in operations}.values())
 
 
 # --- Training -------------------------------------------------------------------------

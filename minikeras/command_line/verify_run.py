@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minikeras import tree
 from minikeras.command_line.verify_causes import likely_cause
 from minikeras.command_line.verify_compare import (
     Found,
@@ -19,7 +20,8 @@ from minikeras.command_line.verify_compare import (
     keras_step,
     our_step,
     parts,
-    recording,
+    recording_keras,
+    recording_ours,
     rounding,
     update_room,
     worst,
@@ -104,10 +106,10 @@ class Verification:
     def forward(self, x: Any, training: bool) -> None:
         """What every layer returns, each time it is called."""
         before = [v.numpy() for v, _ in self.pairs]
-        with recording(self.ours, "run_forward") as ours:
-            self.ours(x, training=training)
-        with recording(self.theirs, "call") as theirs:
-            self.theirs(x, training=training)
+        with recording_ours(self.ours) as ours:
+            y = self.ours(x, training=training)
+        with recording_keras(self.theirs) as theirs:
+            y_expected = self.theirs(x, training=training)
         kind = "training" if training else "forward"
         for path, calls in ours.items():
             expected = theirs.get(path, [])
@@ -119,6 +121,10 @@ class Verification:
                 for a, b in zip(flat, flat_expected, strict=True):
                     found = compare(a, b, self.tolerance)
                     self._note(kind, path, found, f"the output of {path}")
+        flat = zip(tree.flatten(y), tree.flatten(y_expected), strict=True)
+        for a, b in flat:
+            found = compare(a, np.asarray(b), self.tolerance)
+            self._note(kind, "(the model)", found, "the output of the model")
         for (variable, _), value in zip(self.pairs, before, strict=True):
             variable.assign(value)  # batch statistics and seeds, if training
         copy_variables(self.pairs)
