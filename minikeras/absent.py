@@ -11,24 +11,22 @@ from minikeras.registry import suggest
 NAMES = {
     "layers": """
         AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-        AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention
-        Attention AugMix AutoContrast CategoryEncoding CenterCrop
-        ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D ConvLSTM2D ConvLSTM3D
-        CutMix Discretization EinsumDense Equalization FlaxLayer GroupNormalization
-        GroupQueryAttention HashedCrossing Hashing IntegerLookup JaxLayer Lambda
-        MaxNumBoundingBoxes MelSpectrogram MixUp MultiHeadAttention Normalization
-        Pipeline RMSNormalization RandAugment RandomBrightness RandomColorDegeneration
-        RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing
-        RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert
-        RandomPerspective RandomPosterization RandomRotation RandomSaturation
-        RandomSharpness RandomShear RandomTranslation RandomZoom Rescaling Resizing
-        ReversibleEmbedding STFTSpectrogram Solarization SpectralNormalization
-        StringLookup TFSMLayer TextVectorization TorchModuleWrapper UnitNormalization
+        AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix
+        AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D
+        ConvLSTM2D ConvLSTM3D CutMix Equalization FlaxLayer GroupQueryAttention
+        HashedCrossing Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes
+        MelSpectrogram MixUp Pipeline RandAugment RandomBrightness
+        RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
+        RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
+        RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
+        RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
+        RandomZoom Resizing ReversibleEmbedding STFTSpectrogram Solarization
+        SpectralNormalization StringLookup TFSMLayer TextVectorization
+        TorchModuleWrapper
     """,
     "losses": "CTC ctc",
     "optimizers": """
-        Adadelta Adafactor Adagrad Adamax Ftrl Lamb Lion LossScaleOptimizer
-        MultiOptimizer Muon Nadam OptimizerMap ScheduleFreeAdamW legacy
+        LossScaleOptimizer MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW legacy
     """,
     "utils": """
         Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes

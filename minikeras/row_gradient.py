@@ -58,9 +58,9 @@ class RowGradient:
         """The sum per row, (V, D): what the calculus calls the gradient."""
         return embedding_grad(self.rows, self.ids, self.shape[0], self._row_groups())
 
-    def squares(self) -> np.ndarray:
-        """The sum of squares per row, (V, D)."""
-        squares = np.square(self.rows)
+    def squares(self, square: Callable[..., np.ndarray] = np.square) -> np.ndarray:
+        """The sum per row of the squares, or of `square(rows)`; (V, D)."""
+        squares = square(self.rows)
         return embedding_grad(squares, self.ids, self.shape[0], self._row_groups())
 
     def _row_groups(self) -> RowGroups:
@@ -89,8 +89,10 @@ class RowGradient:
         )
 
 
-def parts(gradient: np.ndarray | RowGradient) -> tuple[np.ndarray, np.ndarray | None]:
+def parts(
+    gradient: np.ndarray | RowGradient, square: Callable[..., np.ndarray] = np.square
+) -> tuple[np.ndarray, np.ndarray | None]:
     """(dense gradient, sum of squares); the latter None where it is just the square."""
     if isinstance(gradient, RowGradient):
-        return gradient.dense(), gradient.squares()
+        return gradient.dense(), gradient.squares(square)
     return gradient, None

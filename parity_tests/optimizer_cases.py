@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 import minikeras
 from parity_tests.oracle import keras
 
-NAMES = ("SGD", "RMSprop", "Adam", "AdamW")
+NAMES = (
+    "SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Adadelta", "Adamax", "Nadam",
+    "Ftrl", "Lion", "Lamb", "Adafactor",
+)  # fmt: skip
+# Those with a norm, a mean or a power in them: the last bits depend on the order of a
+# sum, or on the C library.
+NOT_EXACT = ("Adam", "AdamW", "Adamax", "Nadam", "Ftrl", "Lamb", "Adafactor")
 OWN_ARGUMENTS = {
     "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.7, "nesterov": True}],
     "RMSprop": [
@@ -21,6 +27,23 @@ OWN_ARGUMENTS = {
         {"amsgrad": True},
         {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3},
         {"beta_1": 0.5, "beta_2": 0.9, "amsgrad": True},
+    ],
+    "Adagrad": [{}, {"initial_accumulator_value": 0.5, "epsilon": 1e-3}],
+    "Adadelta": [{}, {"rho": 0.8, "epsilon": 1e-3}],
+    "Adamax": [{}, {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3}],
+    "Nadam": [{}, {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3}],
+    "Ftrl": [
+        {},
+        {"l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02},
+        {"l2_shrinkage_regularization_strength": 0.1, "beta": 0.1},
+        {"learning_rate_power": -0.3, "initial_accumulator_value": 0.3},
+    ],
+    "Lion": [{}, {"beta_1": 0.8, "beta_2": 0.9}],
+    "Lamb": [{}, {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3}],
+    "Adafactor": [
+        {},
+        {"beta_2_decay": -0.5, "clip_threshold": 0.5},
+        {"epsilon_1": 1e-6, "epsilon_2": 0.1, "relative_step": False},
     ],
 }
 OWN_ARGUMENTS["AdamW"] = [{"weight_decay": 0.1, **c} for c in OWN_ARGUMENTS["Adam"]]

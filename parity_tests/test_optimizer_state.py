@@ -65,8 +65,9 @@ class TestArguments:
         for form in (written, expected):
             form["config"]["name"] = "optimizer"
         assert_equal(written, expected)
-        back = keras.optimizers.deserialize(json.loads(json.dumps(written)))
-        assert_equal(keras.optimizers.serialize(back), expected)
+        if name != "Lamb":  # see keras_findings/lamb_is_not_in_the_table.py
+            back = keras.optimizers.deserialize(json.loads(json.dumps(written)))
+            assert_equal(keras.optimizers.serialize(back), expected)
         again = optimizers.deserialize(expected)
         assert_equal(type(again), type(ours))
         assert_equal(optimizers.serialize(again), written)

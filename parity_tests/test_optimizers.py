@@ -12,7 +12,14 @@ from minikeras.row_gradient import RowGradient
 from minikeras.variables import Variable
 from parity_tests.functions import default_dtype
 from parity_tests.model_twins import PerLibrary, check_fit, compiled
-from parity_tests.optimizer_cases import NAMES, OWN_ARGUMENTS, configs, make, schedule
+from parity_tests.optimizer_cases import (
+    NAMES,
+    NOT_EXACT,
+    OWN_ARGUMENTS,
+    configs,
+    make,
+    schedule,
+)
 from parity_tests.oracle import keras, tf
 from parity_tests.records import parity_case
 from parity_tests.strategies import dtypes, seeds
@@ -39,16 +46,22 @@ def gradients_of(shapes, dtype, rng):
     return found
 
 
-def compare(ours, theirs, *, exact, when):
-    """Values, names, shapes and dtypes of variables, in order."""
+def compare(ours, theirs, *, exact, when, before=()):
+    """Values, names, shapes and dtypes of variables, in order.
+
+    A weight is what it was `before` minus a step: both are its scale.
+    """
     assert_equal([v.name for v in ours], [v.name for v in theirs], name="names")
     assert_equal([v.dtype for v in ours], [v.dtype for v in theirs], name="dtypes")
-    for a, b in zip(ours, theirs, strict=True):
+    for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         value, expected = a.numpy(), b.value.numpy()
         if exact:
             assert_equal(value, expected, name=f"{b.path} {when}")
-        else:
-            assert_close(value, expected, name=f"{b.path} {when}", k=16)
+            continue
+        scale = abs(expected).max(initial=0)
+        if i < len(before):
+            scale = max(scale, abs(before[i]).max(initial=0))
+        assert_close(value, expected, name=f"{b.path} {when}", scale=scale, k=16)
 
 
 class TestAgainstKeras:
@@ -66,7 +79,8 @@ class TestAgainstKeras:
         depends on the order of a sum, or on the C library."""
         name, config = case
         norm = "clipnorm" in config or "global_clipnorm" in config
-        exact = not norm and not (name in ("Adam", "AdamW") and dtype == "float64")
+        exact = not norm and name not in NOT_EXACT
+        exact = exact or (not norm and name in ("Adam", "AdamW") and dtype == "float32")
         rng = np.random.default_rng(seed)
         with default_dtype(floatx), parity_case("optimizer", name, dtype):
             ours, theirs = variables_pair(SHAPES, dtype, rng)
@@ -75,11 +89,13 @@ class TestAgainstKeras:
             reference.exclude_from_weight_decay([theirs[0]], ["w2"])
             for step in range(7):
                 gradients = gradients_of(SHAPES, dtype, rng)
+                before = [v.numpy() for v in ours]
                 optimizer.apply(gradients, ours)
                 reference.apply([tf.constant(g) for g in gradients], theirs)
                 after = [*ours, *optimizer.variables]
                 expected = [*theirs, *reference.variables]
-                compare(after, expected, exact=exact, when=f"step {step}")
+                when = f"step {step}"
+                compare(after, expected, exact=exact, when=when, before=before)
                 if not exact:
                     for a, b in zip(after, expected, strict=True):
                         a.assign(b.value.numpy())
@@ -103,6 +119,8 @@ class TestAgainstKeras:
                 lambda config=config: make(minikeras, name, config),
                 lambda config=config: make(keras, name, config),
                 dtype=dtype,
+                # Its sums (n'**p - n**p) / rate * w are differences of such numbers.
+                scale=100.0 if name == "Ftrl" else 0.0,
             )
 
     @pytest.mark.parametrize(
@@ -180,7 +198,7 @@ class TestInFit:
         ],
         ids=["plain", "ema", "accumulation", "clip and schedule"],
     )
-    @pytest.mark.parametrize("name", ["SGD", "Adam"])
+    @pytest.mark.parametrize("name", ["SGD", "Adam", "Nadam", "Adafactor"])
     def test_dense(self, name, options):
         rng = np.random.default_rng(0)
         x, y = rng.standard_normal((12, 3)), rng.standard_normal((12, 2))

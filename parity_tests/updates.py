@@ -49,6 +49,7 @@ def check_optimizer(
     k: int = 16,
     prepare: Callable[[Any, list[Any]], None] | None = None,
     name: str | None = None,
+    scale: float = 0.0,
 ) -> None:
     """The same gradients for both: weights, state and iterations after every step.
 
@@ -61,6 +62,7 @@ def check_optimizer(
         prepare: `prepare(optimizer, variables)` before the first step, for both: sets
             constraints or excludes variables from weight decay.
         name: for the report; by default the class name.
+        scale: the least size of the numbers that the state is the sum of.
     """
     rng = np.random.default_rng(seed)
     start = [np.asarray(rng.standard_normal(s), dtype) for s in shapes]
@@ -79,23 +81,39 @@ def check_optimizer(
             for step, gradients in enumerate(
                 gradient_stream(shapes, steps, dtype, seed)
             ):
+                before = [abs(v.numpy()) for v in ours]
                 optimizer.apply(list(map(np.copy, gradients)), ours)
                 reference.apply([tf.constant(g) for g in gradients], theirs)
                 after = [*ours, *optimizer.variables]
                 expected = [*theirs, *reference.variables]
-                _compare_variables(after, expected, f"step {step + 1}", k)
+                _compare_variables(
+                    after, expected, f"step {step + 1}", k, before, scale
+                )
 
 
-def _compare_variables(ours: list, theirs: list, when: str, k: int) -> None:
-    """Values of variables, in order; then ours get the values of theirs."""
+def _compare_variables(
+    ours: list,
+    theirs: list,
+    when: str,
+    k: int,
+    before: list[np.ndarray],
+    least_scale: float,
+) -> None:
+    """Values of variables, in order; then ours get the values of theirs.
+
+    A weight is what it was before minus a step: both are its scale.
+    """
     assert_equal(
         [tuple(v.shape) for v in ours],
         [tuple(v.shape) for v in theirs],
         name=f"shapes of the variables, {when}",
     )
-    for a, b in zip(ours, theirs, strict=True):
-        value = b.value.numpy()
-        assert_close(a.numpy(), value, name=f"{b.path}, {when}", k=k, depth="weights")
+    for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        value, name = b.value.numpy(), f"{b.path}, {when}"
+        scale = abs(value).max(initial=0)
+        least = before[i].max(initial=0) if i < len(before) else least_scale
+        scale = max(scale, least)
+        assert_close(a.numpy(), value, name=name, scale=scale, k=k, depth="weights")
         a.assign(value)
 
 

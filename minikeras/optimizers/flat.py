@@ -59,7 +59,11 @@ class FlatGroup:
         return flat
 
     def update(
-        self, step: Callable[..., None], gradients: list[Any], scalars: dict[str, Any]
+        self,
+        step: Callable[..., None],
+        gradients: list[Any],
+        scalars: dict[str, Any],
+        square: Callable[..., np.ndarray] = np.square,
     ) -> None:
         """One step for all, equal to one for each.
 
@@ -67,23 +71,26 @@ class FlatGroup:
             step: the elementwise rule, see `Optimizer`.
             gradients: one for each variable.
             scalars: for the rule.
+            square: what the rule does with gradients before it adds them up.
         """
         np.concatenate([v._array.reshape(-1) for v in self.variables], out=self._value)
         dense = [np.asarray(g).reshape(-1) for g in gradients]
         np.concatenate(dense, out=self._gradient)
-        squares = self._squares(gradients)
+        squares = self._squares(gradients, square)
         step(self._value, self._gradient, squares, *self._slots, **scalars)
         for variable, part in zip(self.variables, self._parts, strict=True):
             np.copyto(variable._array, part)
 
-    def _squares(self, gradients: list[Any]) -> np.ndarray | None:
+    def _squares(
+        self, gradients: list[Any], square: Callable[..., np.ndarray]
+    ) -> np.ndarray | None:
         """The squares of the gradients where they are not just that, or None."""
         if not any(isinstance(g, RowGradient) for g in gradients):
             return None
-        squares = np.square(self._gradient)
+        squares = square(self._gradient)
         for piece, gradient in zip(self._pieces, gradients, strict=True):
             if isinstance(gradient, RowGradient):
-                squares[piece] = gradient.squares().reshape(-1)
+                squares[piece] = gradient.squares(square).reshape(-1)
         return squares
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from minikeras import config, naming
 from minikeras.gradients import Gradients
+from minikeras.messages import did_you_mean, warn
 from minikeras.optimizers.rule import UpdateRule
 from minikeras.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
 from minikeras.registry import public
@@ -80,12 +81,11 @@ class Optimizer(UpdateRule):
     ):
         self._start_tracking()
         if kwargs.pop("decay", None) is not None:
-            warnings.warn(
-                "Argument `decay` is no longer supported and will be ignored.",
-                stacklevel=3,
-            )
+            warn("Argument `decay` is no longer supported and will be ignored.")
         if kwargs:
-            raise ValueError(f"Argument(s) not recognized: {kwargs}")
+            known = inspect.signature(type(self).__init__).parameters
+            hint = did_you_mean(kwargs, known)
+            raise ValueError(f"Argument(s) not recognized: {kwargs}.{hint}")
         self.name = name or naming.auto_name(self.__class__.__name__)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -315,11 +315,10 @@ class Optimizer(UpdateRule):
         if not pairs:
             raise ValueError("No gradients provided for any variable.")
         if missing:
-            warnings.warn(
+            warn(
                 f"Gradients do not exist for variables {missing} when minimizing the "
                 "loss. If using `model.compile()`, did you forget to provide a `loss` "
                 "argument?",
-                stacklevel=3,
             )
         return pairs
 

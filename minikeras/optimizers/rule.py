@@ -44,6 +44,7 @@ class UpdateRule(Stages):
     # Whether the rule can take a RowGradient; if not, it gets the dense sum.
     takes_row_gradients = False
     elementwise_step: Callable[..., None] | None = None
+    square: Callable[..., np.ndarray] = np.square  # or np.abs: what it does with rows
 
     def _start_rule(self) -> None:
         self._slots: Sequence[list[Any]] = ()
@@ -64,7 +65,7 @@ class UpdateRule(Stages):
             for group, positions in groups:
                 scalars = self._step_scalars(group.dtype, learning_rate)
                 chosen = [gradients[i] for i in positions]
-                group.update(self.elementwise_step, chosen, scalars)
+                group.update(self.elementwise_step, chosen, scalars, self.square)
         for i in others:
             self.update_step(gradients[i], variables[i], learning_rate)
 
@@ -89,7 +90,7 @@ class UpdateRule(Stages):
                 "`update_step(self, gradient, variable, learning_rate)`."
             )
         index = self._indices[id(variable)]
-        dense, squares = parts(gradient)
+        dense, squares = parts(gradient, self.square)
         state = [slot[index] for slot in self._slots]
         scalars = self._step_scalars(variable.value.dtype, learning_rate)
         in_blocks(self.elementwise_step, variable, dense, squares, *state, **scalars)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minikeras import naming, tree
+from minikeras.messages import warn
 from minikeras.variables import Variable
 
 # Attributes that hold variables of the model, which are not the optimizer's own.
@@ -207,11 +207,10 @@ class OptimizerState:
         in Keras: the weights of a model are of use without its optimizer's state.
         """
         if len(store.keys()) != len(self._variables):
-            warnings.warn(
+            warn(
                 f"Skipping variable loading for optimizer '{self.name}', because it "
                 f"has {len(self._variables)} variables whereas the saved optimizer has "
                 f"{len(store.keys())} variables.",
-                stacklevel=2,
             )
             return
         arrays = [np.asarray(store[str(i)]) for i in range(len(self._variables))]

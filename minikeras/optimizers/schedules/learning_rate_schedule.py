@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from minikeras.messages import Checked
 from minikeras.optimizers.scalars import cast
 from minikeras.registry import public
 
 
 @public("keras.optimizers.schedules")
-class LearningRateSchedule:
+class LearningRateSchedule(Checked):
     """A learning rate that depends on how many steps the optimizer has made.
 
     Pass an instance as the `learning_rate` of an optimizer. To write one of your own,
