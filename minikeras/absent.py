@@ -31,8 +31,8 @@ NAMES = {
     "utils": """
         Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes
         get_file get_source_inputs image_dataset_from_directory img_to_array legacy
-        load_img model_to_dot pad_sequences plot_model save_img split_dataset
-        text_dataset_from_directory timeseries_dataset_from_array
+        load_img model_to_dot save_img
+        text_dataset_from_directory
     """,
     "saving": "KerasFileEditor",
     "backend": "result_type",

@@ -230,7 +230,7 @@ def convolutions(
 @st.composite
 def poolings(draw: st.DrawFn, rank: int = 2) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Arguments of the pooling layers and a batch shape: `(config, shape)`."""
-    config, space = draw(windows(rank, dilation=False))
+    config, space = draw(windows(rank, dilation=False, max_size=2 if rank == 3 else 4))
     config["pool_size"] = config.pop("size")
     del config["dilation_rate"]
     if draw(st.booleans()):  # Keras's default: strides = pool_size

@@ -1,4 +1,4 @@
-"""BatchNormalization and LayerNormalization."""
+"""Batch, layer, group, root mean square and unit normalization."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import minikeras
 from minikeras import layers
 from minikeras.gradients import Gradients
 from parity_tests import strategies
+from parity_tests.battery import check_contract
+from parity_tests.functions import default_dtype
 from parity_tests.harness import check_layer
+from parity_tests.model_twins import compiled
 from parity_tests.oracle import keras
+from parity_tests.test_saving import check_exchange
 from parity_tests.tolerance import assert_close, assert_equal, assert_trajectory_close
 from parity_tests.twins import check, check_config_travels, check_same_error
 
@@ -329,3 +333,176 @@ class TestLayerNormalization:
         )
         with pytest.raises(ValueError, match="rms_scaling"):
             layers.LayerNormalization(rms_scaling=True)
+
+
+def each_dtype(test):
+    """Both, whatever is drawn: the report wants them."""
+    return pytest.mark.parametrize("dtype", strategies.DTYPES)(test)
+
+
+@st.composite
+def group_normalization_cases(draw):
+    """A config of GroupNormalization and an input; no group is of one number."""
+    groups, size = draw(strategies.sizes(1, 3)), draw(strategies.sizes(1, 3))
+    shape = list(draw(strategies.shapes(2, 5, high=3)))
+    axis = draw(st.integers(1, len(shape) - 1))
+    shape[axis] = groups * size
+    if np.prod(shape[1:]) == groups:
+        shape.insert(axis, 2)
+        axis += 1
+    config = {
+        "groups": draw(st.sampled_from([groups, -1] if size == 1 else [groups])),
+        "axis": axis - len(shape) if draw(st.booleans()) else axis,
+        "epsilon": draw(st.sampled_from([1e-3, 1e-5])),
+        "center": draw(st.booleans()),
+        "scale": draw(st.booleans()),
+        "gamma_regularizer": draw(REGULARIZERS),
+        "beta_constraint": draw(CONSTRAINTS),
+    }
+    return config, draw(strategies.values(tuple(shape), specials=VALUES))
+
+
+class TestGroupNormalization:
+    @each_dtype
+    @given(case=group_normalization_cases())
+    def test_equals_keras(self, dtype, case):
+        config, x = case
+        if config["axis"] != -1:
+            config["axis"] %= len(x.shape)
+        check("GroupNormalization", config, x, dtype=dtype)
+
+    def test_negative_axes_mean_the_same(self):
+        """NB: Keras gets a negative axis other than -1 wrong, or fails."""
+        x = np.random.default_rng(0).standard_normal((2, 4, 3, 5))
+        first, second = (
+            layers.GroupNormalization(2, axis=axis, dtype="float64")(x)
+            for axis in (1, -3)
+        )
+        assert_equal(first, second)
+
+    def test_by_hand(self):
+        layer = layers.GroupNormalization(1, dtype="float64", epsilon=0.0)
+        x = np.array([[[1.0, 3.0], [1.0, 3.0]]])
+        layer.build(x.shape)
+        layer.set_weights([[2.0, 4.0], [0.5, 0.0]])
+        y, residuals = layer.forward(x)
+        assert_equal(y, np.array([[[-1.5, 4.0], [-1.5, 4.0]]]))
+        grads = Gradients()
+        dx = layer.backward(np.array([[[1.0, 0], [0, 0]]]), residuals, grads)
+        assert_equal(grads[layer.gamma], np.array([-1.0, 0]))
+        # 2 * (1, 0, 0, 0) - 1/2 - n * (-1/2), n = -1, 1, -1, 1
+        assert_equal(dx, np.array([[[1.0, 0.0], [-1.0, 0.0]]]))
+
+    def test_passes_masks_on(self):
+        x = np.random.default_rng(0).standard_normal((2, 3, 4))
+        mask = np.array([[True, True, False], [True, False, False]])
+        check("GroupNormalization", {"groups": 2}, x, dtype="float64", mask=mask)
+
+    @pytest.mark.parametrize(
+        ("groups", "match"),
+        [(0, "invalid value for argument `groups`"), (1.5, "argument `groups`")],
+    )
+    def test_refuses_groups(self, groups, match):
+        check_same_error(
+            lambda module: module.GroupNormalization(groups), ValueError, match
+        )
+
+    @pytest.mark.parametrize(
+        ("groups", "match"), [(8, "cannot be more than"), (3, "must be a multiple")]
+    )
+    def test_refuses_channels(self, groups, match):
+        check_same_error(
+            lambda module: module.GroupNormalization(groups)(np.ones((2, 4))),
+            ValueError,
+            match,
+        )
+
+
+@st.composite
+def axes_cases(draw, *, specials=VALUES):
+    """One axis or several, and an input."""
+    shape = draw(strategies.shapes(2, 4, low=2))
+    rank = len(shape)
+    several = st.lists(st.integers(1, rank - 1), unique=True, min_size=1)
+    axis = draw(st.one_of(st.sampled_from([-1, *range(1, rank)]), several))
+    return axis, draw(strategies.values(shape, specials=specials))
+
+
+class TestRMSNormalization:
+    @each_dtype
+    @given(
+        x=strategies.values(strategies.shapes(2, 4, low=2), specials=VALUES),
+        count=st.integers(0, 3),
+        epsilon=st.sampled_from([1e-6, 1e-3]),
+    )
+    def test_equals_keras(self, dtype, x, count, epsilon):
+        """NB: other axes than the last ones Keras scales along the wrong axis:
+        keras_findings/rms_scale_along_the_last_axis.py."""
+        rank = len(x.shape)
+        last = list(range(max(1, rank - count), rank))
+        config = {"axis": last or -1, "epsilon": epsilon}
+        check("RMSNormalization", config, x, dtype=dtype)
+
+    @pytest.mark.parametrize("axis", [1, [1, 2]])
+    def test_other_axes_keep_the_contract(self, axis):
+        x = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+        with default_dtype("float64"):
+            layer = layers.RMSNormalization(axis)
+            layer(x)
+            check_contract(layer, x)
+
+    def test_refuses_axes(self):
+        check_same_error(
+            lambda module: module.RMSNormalization(axis=2).compute_output_shape((2, 3)),
+            ValueError,
+            "Axis 2 is out of bounds",
+        )
+
+
+class TestUnitNormalization:
+    @each_dtype
+    @given(case=axes_cases(specials=("large",)))
+    def test_equals_keras(self, dtype, case):
+        axis, x = case
+        check("UnitNormalization", {"axis": axis}, x, dtype=dtype)
+
+    def test_zeros(self):
+        """NB: Keras's gradient is NaN there."""
+        layer = layers.UnitNormalization(dtype="float64")
+        y, residuals = layer.forward(np.zeros((1, 2)))
+        assert_equal(y, np.asarray(keras.layers.UnitNormalization()(y)).astype(float))
+        dx = layer.backward(np.array([[1.0, 2.0]]), residuals, Gradients())
+        assert_close(dx, np.array([[1e12, 2e12]]))
+
+    def test_refuses(self):
+        check_same_error(
+            lambda module: module.UnitNormalization(axis="last"),
+            TypeError,
+            "Invalid value for `axis` argument",
+        )
+        check_same_error(
+            lambda module: module.UnitNormalization(3).compute_output_shape((2, 3)),
+            ValueError,
+            "Axis 3 is out of bounds",
+        )
+
+
+def test_files(tmp_path):
+    """A stack of them, saved by either library."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((6, 4, 4)), rng.standard_normal((6, 2))
+
+    def make(k):
+        stack = [
+            k.layers.Dense(4),
+            k.layers.GroupNormalization(2),
+            k.layers.RMSNormalization(),
+            k.layers.UnitNormalization(axis=[1, 2]),
+            k.layers.LayerNormalization(axis=[1, 2]),
+            k.layers.Flatten(),
+            k.layers.Dense(2),
+        ]
+        return compiled(k.Sequential([k.Input((4, 4)), *stack]), loss="mse")
+
+    with default_dtype("float64"):
+        check_exchange(make, x, y, tmp_path)

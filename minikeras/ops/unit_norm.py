@@ -26,12 +26,12 @@ class UnitNormResiduals(NamedTuple):
 
 
 def unit_norm(
-    x: np.ndarray, axes: tuple[int, ...]
+    x: np.ndarray, axes: tuple[int, ...], epsilon: float | None = None
 ) -> tuple[np.ndarray, UnitNormResiduals]:
     """`x` divided by its length over `axes`.
 
-    **Formula** `y = x * min(1 / |x|, 1 / epsilon)`, `|x| = sqrt(sum(x**2))` over `axes`
-    and epsilon = `config.epsilon()`: a vector of zeros stays one.
+    **Formula** `y = x * min(1 / |x|, 1 / epsilon)`, with `|x| = sqrt(sum(x**2))` over
+    `axes`. A vector of zeros stays one.
 
     **Gradient** Moving x along itself does not change y, so that part of dy is lost:
 
@@ -41,13 +41,19 @@ def unit_norm(
 
     **Keeps** y and 1 / |x|.
 
+    Args:
+        x: floats.
+        axes: that are normalized together.
+        epsilon: the length below which 1 / |x| no longer grows; None is
+            `config.epsilon()`.
+
     >>> unit_norm(np.array([[3.0, 4.0]]), (1,))[0]
     array([[0.6, 0.8]])
     """
     squares = np.square(x)
     with np.errstate(divide="ignore"):
         inverse = 1 / np.sqrt(squares.sum(axis=axes, keepdims=True))
-    most = x.dtype.type(1.0 / config.epsilon())
+    most = x.dtype.type(1.0 / (config.epsilon() if epsilon is None else epsilon))
     turning = inverse <= most
     inverse = np.minimum(inverse, most)
     y = np.multiply(x, inverse, out=squares)
