@@ -300,6 +300,9 @@ class TestOps:
             if max(g.strides) == 1:
                 correlated = ops.correlate_grad(dy, kernel, g, x.shape)
                 found.append((correlated, dx, "dx, correlated"))
+                both = ops.correlate_grads(dy, x, kernel, g)
+                found.append((both[0], dx, "dx, of both"))
+                found.append((both[1], dkernel, "dkernel, of both"))
         for ours, plain, name in found:
             scale = np.abs(plain).max(initial=1)
             assert_close(ours, plain, name=name, k=terms, scale=scale)

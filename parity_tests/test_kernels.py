@@ -7,6 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minikeras.ops.conv import (
+    conv,
+    conv_geometry,
+    conv_grad_kernel,
+    conv_grads,
+    correlate_grads,
+)
+from minikeras.ops.conv_plain import conv_plain, conv_plain_grad
+from minikeras.ops.elementwise import add_to_rows, rectify_in_place
 from minikeras.ops.embedding import embedding_grad, embedding_grad_plain
 from minikeras.ops.lstm import lstm_sequence, lstm_sequence_grad
 from minikeras.ops.lstm_fused import fused_sequence, fused_sequence_grad
@@ -17,7 +26,7 @@ from minikeras.ops.products import (
     slice_rows,
 )
 from minikeras.ops.scratch import ALIGNMENT, aligned_empty, scratch
-from minikeras.ops.stable import keep_where
+from minikeras.ops.stable import GATE_BLOCK, gate, keep_where
 from minikeras.row_gradient import RowGradient
 from parity_tests.tolerance import assert_close, assert_equal
 
@@ -114,11 +123,57 @@ class TestTallProducts:
             assert slice_rows(k, n) * k * n <= SHORT
 
 
+class TestConv:
+    @DTYPES
+    @pytest.mark.parametrize("padding", ["valid", "same"])
+    @pytest.mark.parametrize("channels", [1, 8])
+    def test_more_rows_than_a_slice(self, channels, padding, dtype):
+        x = numbers((3, 9, 8, channels), dtype, 0)
+        kernel, bias = numbers((3, 3, channels, 32), dtype, 1), numbers((32,), dtype, 2)
+        g = conv_geometry(x, kernel, padding=padding)
+        y = conv_plain(x, kernel, g)
+        dy = numbers(y.shape, dtype, 3)
+        terms = 9 * channels + 1
+        assert_close(conv(x, kernel, g), y, k=terms)
+        assert_close(conv(x, kernel, g, bias), y + bias, k=terms)
+        relu = np.maximum(y + bias, 0)
+        assert_close(conv(x, kernel, g, bias, rectify=True), relu, k=terms)
+        dx, dkernel = conv_plain_grad(dy, x, kernel, g)
+        assert_close(conv_grad_kernel(dy, x, kernel, g), dkernel, k=dy.size)
+        for gradients in (conv_grads, correlate_grads):
+            ours = gradients(dy, x, kernel, g)
+            assert_close(ours[0], dx, k=9 * 32)
+            assert_close(ours[1], dkernel, k=dy.size)
+
+
+class TestElementwise:
+    @DTYPES
+    @pytest.mark.parametrize("shape", [(0, 3), (1, 3), (700, 3), (5, 1000), (40, 32)])
+    def test_rows(self, shape, dtype):
+        rows, bias = numbers(shape, dtype, 0).copy(), numbers(shape[1:], dtype, 1)
+        for given_rows in (rows, np.asfortranarray(rows)):
+            ours = given_rows.copy(order="K")
+            add_to_rows(ours, bias)
+            assert_equal(ours, given_rows + bias)
+            rectify_in_place(ours)
+            assert_equal(ours, np.maximum(given_rows + bias, 0))
+
+    @DTYPES
+    def test_gate_in_blocks(self, dtype):
+        dy = numbers((GATE_BLOCK // 3, 4), dtype, 0).copy()
+        dy[:2] = np.nan
+        passes = numbers(dy.shape, dtype, 1) > 0
+        assert_equal(gate(passes, dy), passes * dy)
+
+
 class TestKeepWhere:
     @DTYPES
     def test_special_values_go_too(self, dtype):
         x = np.array([[1, np.inf, np.nan, -0.0], [-np.inf, 2, 3, np.nan]], dtype)
-        for keep in (np.array([[True, False, False, True]] * 2), np.zeros((2, 1), bool)):
+        for keep in (
+            np.array([[True, False, False, True]] * 2),
+            np.zeros((2, 1), bool),
+        ):
             found = keep_where(keep, x)
             assert_equal(found, np.where(keep, x, 0).astype(dtype))
             assert not np.signbit(found[~np.broadcast_to(keep, x.shape)]).any()

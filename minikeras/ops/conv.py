@@ -46,7 +46,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minikeras.ops.elementwise import sum_rows
+from minikeras.ops.elementwise import add_to_rows, rectify_in_place, sum_rows
 from minikeras.ops.products import add_transposed_product, aligned, matmul_rows
 from minikeras.ops.scratch import aligned_empty, scratch
 from minikeras.ops.windows import (
@@ -63,13 +63,22 @@ from minikeras.ops.windows import (
 PIECE_BYTES = 1 << 20
 
 
-def conv(x: np.ndarray, kernel: np.ndarray, g: Geometry) -> np.ndarray:
+def conv(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    g: Geometry,
+    bias: np.ndarray | None = None,
+    rectify: bool = False,
+) -> np.ndarray:
     """Convolves x with the kernel.
 
     Args:
         x: (N, *spatial, C).
         kernel: (*size, C / groups, O).
         g: what `conv_geometry` returns for these two.
+        bias: (O,), added, or None.
+        rectify: whether `max(y, 0)` is returned. Both are done piece by piece, while
+            the piece is in the cache.
 
     Returns:
         (N, *out, O).
@@ -84,7 +93,11 @@ def conv(x: np.ndarray, kernel: np.ndarray, g: Geometry) -> np.ndarray:
     for channels, outputs in group_slices(x.shape[-1], kernel):
         matrix = aligned(as_matrix(kernel[..., outputs]))  # (taps*Cg, Og)
         for rows, columns in column_pieces(x[..., channels], g):
-            matmul_rows(columns, matrix, out=y[rows, outputs])
+            piece = matmul_rows(columns, matrix, out=y[rows, outputs])
+            if bias is not None:
+                add_to_rows(piece, bias[outputs])
+            if rectify:
+                rectify_in_place(piece)
     return y.reshape(len(x), *g.out, filters)
 
 
@@ -112,6 +125,23 @@ def conv_grad_bias(dy: np.ndarray) -> np.ndarray:
     return sum_rows(dy)
 
 
+def conv_grads(
+    dy: np.ndarray,
+    x: np.ndarray,
+    kernel: np.ndarray,
+    g: Geometry,
+    need_dx: bool = True,
+    need_dkernel: bool = True,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(dx, dkernel), each None if it is not wanted. Neither depends, not even in the
+    last bit, on whether the other is."""
+    if need_dkernel and correlation_is_cheaper(kernel, g, x.shape):
+        return correlate_grads(dy, x, kernel, g, need_dx)
+    dkernel = conv_grad_kernel(dy, x, kernel, g) if need_dkernel else None
+    dx = conv_grad_input(dy, kernel, g, x.shape) if need_dx else None
+    return dx, dkernel
+
+
 def conv_grad_input(
     dy: np.ndarray, kernel: np.ndarray, g: Geometry, x_shape: tuple[int, ...]
 ) -> np.ndarray:
@@ -131,6 +161,40 @@ def correlate_grad(
     the index becomes `h + t*d - ((I-1)*d - b)`: a correlation of dy with (I-1)*d - b
     zeros before it. In the same way (I-1)*d - a zeros go after it.
     """
+    return conv(dy, *correlation(kernel, g, x_shape))
+
+
+def correlate_grads(
+    dy: np.ndarray, x: np.ndarray, kernel: np.ndarray, g: Geometry, need_dx: bool = True
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """(dx, dkernel), for strides of 1: both from the columns of dy.
+
+    `dkernel[i, c, o]` is the sum over h of `x[h, c] * dy[h + b - i*d, o]`, and that is
+    the dy that the correlation for `dx[h]` meets at tap I-1 - i. So the columns of dy,
+    once made, serve both, which takes a tenth off a backward pass.
+    """
+    flipped, seen = correlation(kernel, g, x.shape)
+    x_rows = x.reshape(-1, x.shape[-1])  # (N, *spatial, C) -> (N*spatial, C)
+    dx = aligned_empty(x_rows.shape if need_dx else (0, 0), dy.dtype)
+    dkernel = np.empty_like(kernel)
+    taps = tuple(range(len(g.size)))
+    for filters, channels in group_slices(dy.shape[-1], flipped):
+        part = flipped[..., channels]  # (*size, Og, Cg)
+        matrix = aligned(as_matrix(part))
+        total = np.zeros(matrix.shape, kernel.dtype)  # (taps*Og, Cg)
+        for rows, columns in column_pieces(dy[..., filters], seen):
+            if need_dx:
+                matmul_rows(columns, matrix, out=dx[rows, channels])
+            add_transposed_product(columns, x_rows[rows, channels], total)
+        by_tap = total.reshape(part.shape).swapaxes(-1, -2)  # (*size, Cg, Og)
+        dkernel[..., filters] = np.flip(by_tap, axis=taps)
+    return (dx.reshape(x.shape) if need_dx else None), dkernel
+
+
+def correlation(
+    kernel: np.ndarray, g: Geometry, x_shape: tuple[int, ...]
+) -> tuple[np.ndarray, Geometry]:
+    """(kernel, geometry) of the convolution of dy that is dx: see `correlate_grad`."""
     *size, group_channels, filters = kernel.shape
     groups = x_shape[-1] // group_channels
     flipped = np.flip(kernel, axis=tuple(range(len(size))))
@@ -140,7 +204,7 @@ def correlate_grad(
     flipped = flipped.reshape(*size, filters // groups, x_shape[-1])
     spans = [(k - 1) * d for k, d in zip(size, g.dilation, strict=True)]
     pads = [(n - b, n - a) for n, (b, a) in zip(spans, g.pads, strict=True)]
-    return conv(dy, flipped, g._replace(pads=tuple(pads), out=x_shape[1:-1]))
+    return flipped, g._replace(pads=tuple(pads), out=x_shape[1:-1])
 
 
 def scatter_grad(

@@ -37,6 +37,40 @@ def sum_rows(dy: np.ndarray) -> np.ndarray:
     return np.ones(len(rows), dy.dtype) @ rows
 
 
+# Numbers in a run: NumPy works on one run at a time, and starting costs as much as 50.
+RUN = 1024
+
+
+def add_to_rows(rows: np.ndarray, bias: np.ndarray) -> None:
+    """`rows += bias`, in place, for (n, O) rows and an (O,) bias.
+
+    NumPy would take n runs of O numbers. With the bias written out several times over,
+    contiguous rows can be taken as fewer, longer runs: three times quicker for 32
+    columns.
+    """
+    n, width = rows.shape
+    times = RUN // width if width else 0
+    if times < 2 or n < times or not rows.flags.c_contiguous:
+        rows += bias
+        return
+    m = n // times * times
+    together = rows[:m].reshape(-1, times * width)  # (n, O) -> (n / times, times * O)
+    together += np.tile(bias, times)
+    rows[m:] += bias
+
+
+def rectify_in_place(rows: np.ndarray) -> None:
+    """`rows = max(rows, 0)`. For `np.maximum` zeros in an array are quicker than 0."""
+    if not rows.flags.c_contiguous or rows.size < RUN:
+        np.maximum(rows, 0, out=rows)
+        return
+    flat, zeros = rows.reshape(-1), np.zeros(RUN, rows.dtype)
+    m = flat.size // RUN * RUN
+    together = flat[:m].reshape(-1, RUN)
+    np.maximum(together, zeros, out=together)
+    np.maximum(flat[m:], 0, out=flat[m:])
+
+
 def power_grad(
     dy: np.ndarray, a: np.ndarray, b: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

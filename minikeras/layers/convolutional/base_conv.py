@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minikeras import activations, constraints, initializers, regularizers
+from minikeras.activations.rectified import ReLUResiduals
 from minikeras.config import standardize_data_format
 from minikeras.layers.arguments import standardize_padding, standardize_tuple
 from minikeras.layers.convolutional.windowed import Windowed
@@ -15,8 +16,7 @@ from minikeras.layers.input_spec import InputSpec
 from minikeras.ops.conv import (
     conv,
     conv_grad_bias,
-    conv_grad_input,
-    conv_grad_kernel,
+    conv_grads,
 )
 from minikeras.ops.windows import (
     Geometry,
@@ -165,9 +165,12 @@ class BaseConv(Windowed):
         kernel = self.kernel.value
         x = x.astype(kernel.dtype, copy=False)  # integers are counted as floats
         x = np.ascontiguousarray(to_channels_last(x, self.data_format))
-        z = conv(x, kernel, g)  # (N, *out, filters)
-        if self.bias is not None:
-            z += self.bias.value
+        bias = None if self.bias is None else self.bias.value
+        if self.activation is activations.relu:  # fused: y is all that relu keeps
+            y = conv(x, kernel, g, bias, rectify=True)  # (N, *out, filters)
+            y = from_channels_last(y, self.data_format)
+            return y, ConvResiduals(x, g, ReLUResiduals(y, None))
+        z = conv(x, kernel, g, bias)  # (N, *out, filters)
         y, activation = self.activation.forward(from_channels_last(z, self.data_format))
         return y, ConvResiduals(x, g, activation)
 
@@ -184,13 +187,13 @@ class BaseConv(Windowed):
         dz = np.ascontiguousarray(to_channels_last(dz, self.data_format))
         kernel = self.kernel.value
         # in forward: z = conv(x, kernel) + bias
-        if grads.wants(self.kernel):
-            grads.add(self.kernel, conv_grad_kernel(dz, x, kernel, g))
+        dx, dkernel = conv_grads(dz, x, kernel, g, need_dx, grads.wants(self.kernel))
+        if dkernel is not None:
+            grads.add(self.kernel, dkernel)
         if self.bias is not None:
             grads.add(self.bias, conv_grad_bias(dz))
-        if not need_dx:
+        if dx is None:
             return None
-        dx = conv_grad_input(dz, kernel, g, x.shape)
         return from_channels_last(dx, self.data_format)
 
     def _output_channels(self, input_shape: Any) -> int:
