@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import types
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from minikeras.messages import warn
 from minikeras.trainers.data_adapters import arrays
 from minikeras.trainers.data_adapters.array_data_adapter import (
     ArrayDataAdapter,
@@ -124,10 +124,9 @@ class EpochIterator:
 
 
 def _warn_out_of_data() -> None:
-    warnings.warn(
+    warn(
         "Your input ran out of data; interrupting training. Make sure that your data "
         "can give at least `steps_per_epoch * epochs` batches.",
-        stacklevel=3,
     )
 
 
@@ -156,6 +155,7 @@ def get_data_adapter(
     if isinstance(x, PyDataset):
         _refuse_parts("PyDataset", y, sample_weight)
         _warn_ignored("PyDataset", batch_size, shuffle and x.num_batches is None)
+        shuffle = shuffle and getattr(x, "shuffled_by_fit", True)
         return PyDatasetAdapter(x, class_weight=class_weight, shuffle=shuffle)
     if isinstance(x, types.GeneratorType):
         _refuse_parts("generator", y, sample_weight)
@@ -194,16 +194,14 @@ def _refuse_parts(kind: str, y: Any, sample_weight: Any) -> None:
 def _warn_ignored(kind: str, batch_size: int | None, shuffle: Any) -> None:
     """NB: Keras ignores `batch_size` here without a word."""
     if shuffle:
-        warnings.warn(
+        warn(
             f"`shuffle={shuffle!r}` was passed, but will be ignored since the data `x` "
             f"was provided as a {kind} whose order is its own.",
-            stacklevel=4,
         )
     if batch_size is not None:
-        warnings.warn(
+        warn(
             f"`batch_size={batch_size}` was passed, but will be ignored since the data "
             f"`x` was provided as a {kind}, which makes its batches itself.",
-            stacklevel=4,
         )
 
 
