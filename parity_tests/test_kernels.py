@@ -129,15 +129,11 @@ class TestConv:
     @pytest.mark.parametrize("channels", [1, 8])
     def test_more_rows_than_a_slice(self, channels, padding, dtype):
         x = numbers((3, 9, 8, channels), dtype, 0)
-        kernel, bias = numbers((3, 3, channels, 32), dtype, 1), numbers((32,), dtype, 2)
+        kernel = numbers((3, 3, channels, 32), dtype, 1)
         g = conv_geometry(x, kernel, padding=padding)
         y = conv_plain(x, kernel, g)
         dy = numbers(y.shape, dtype, 3)
-        terms = 9 * channels + 1
-        assert_close(conv(x, kernel, g), y, k=terms)
-        assert_close(conv(x, kernel, g, bias), y + bias, k=terms)
-        relu = np.maximum(y + bias, 0)
-        assert_close(conv(x, kernel, g, bias, rectify=True), relu, k=terms)
+        assert_close(conv(x, kernel, g), y, k=9 * channels)
         dx, dkernel = conv_plain_grad(dy, x, kernel, g)
         assert_close(conv_grad_kernel(dy, x, kernel, g), dkernel, k=dy.size)
         for gradients in (conv_grads, correlate_grads):

@@ -46,7 +46,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minikeras.ops.elementwise import add_to_rows, rectify_in_place, sum_rows
+from minikeras.ops.elementwise import sum_rows
 from minikeras.ops.products import add_transposed_product, aligned, matmul_rows
 from minikeras.ops.scratch import aligned_empty, scratch
 from minikeras.ops.windows import (
@@ -63,22 +63,13 @@ from minikeras.ops.windows import (
 PIECE_BYTES = 1 << 20
 
 
-def conv(
-    x: np.ndarray,
-    kernel: np.ndarray,
-    g: Geometry,
-    bias: np.ndarray | None = None,
-    rectify: bool = False,
-) -> np.ndarray:
+def conv(x: np.ndarray, kernel: np.ndarray, g: Geometry) -> np.ndarray:
     """Convolves x with the kernel.
 
     Args:
         x: (N, *spatial, C).
         kernel: (*size, C / groups, O).
         g: what `conv_geometry` returns for these two.
-        bias: (O,), added, or None.
-        rectify: whether `max(y, 0)` is returned. Both are done piece by piece, while
-            the piece is in the cache.
 
     Returns:
         (N, *out, O).
@@ -93,11 +84,7 @@ def conv(
     for channels, outputs in group_slices(x.shape[-1], kernel):
         matrix = aligned(as_matrix(kernel[..., outputs]))  # (taps*Cg, Og)
         for rows, columns in column_pieces(x[..., channels], g):
-            piece = matmul_rows(columns, matrix, out=y[rows, outputs])
-            if bias is not None:
-                add_to_rows(piece, bias[outputs])
-            if rectify:
-                rectify_in_place(piece)
+            matmul_rows(columns, matrix, out=y[rows, outputs])
     return y.reshape(len(x), *g.out, filters)
 
 

@@ -24,6 +24,11 @@ def unbroadcast(dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return dy.sum(axis=repeated, keepdims=True) if repeated else dy
 
 
+def rows(x: np.ndarray) -> np.ndarray:
+    """All leading axes as one: (..., D) -> (n, D), a view if x is contiguous."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
 def sum_rows(dy: np.ndarray) -> np.ndarray:
     """The sum over all axes but the last: the gradient of a bias.
 
@@ -33,38 +38,38 @@ def sum_rows(dy: np.ndarray) -> np.ndarray:
     >>> sum_rows(np.array([[1.0, 10.0], [2.0, 20.0]]))
     array([ 3., 30.])
     """
-    rows = dy.reshape(math.prod(dy.shape[:-1]), dy.shape[-1])
-    return np.ones(len(rows), dy.dtype) @ rows
+    dy = rows(dy)
+    return np.ones(len(dy), dy.dtype) @ dy
 
 
 # Numbers in a run: NumPy works on one run at a time, and starting costs as much as 50.
 RUN = 1024
 
 
-def add_to_rows(rows: np.ndarray, bias: np.ndarray) -> None:
-    """`rows += bias`, in place, for (n, O) rows and an (O,) bias.
+def add_to_rows(y: np.ndarray, bias: np.ndarray) -> None:
+    """`y += bias`, in place, for n rows (n, O) and an (O,) bias.
 
     NumPy would take n runs of O numbers. With the bias written out several times over,
     contiguous rows can be taken as fewer, longer runs: three times quicker for 32
     columns.
     """
-    n, width = rows.shape
+    n, width = y.shape
     times = RUN // width if width else 0
-    if times < 2 or n < times or not rows.flags.c_contiguous:
-        rows += bias
+    if times < 2 or n < times or not y.flags.c_contiguous:
+        y += bias
         return
     m = n // times * times
-    together = rows[:m].reshape(-1, times * width)  # (n, O) -> (n / times, times * O)
+    together = y[:m].reshape(-1, times * width)  # (n, O) -> (n / times, times * O)
     together += np.tile(bias, times)
-    rows[m:] += bias
+    y[m:] += bias
 
 
-def rectify_in_place(rows: np.ndarray) -> None:
-    """`rows = max(rows, 0)`. For `np.maximum` zeros in an array are quicker than 0."""
-    if not rows.flags.c_contiguous or rows.size < RUN:
-        np.maximum(rows, 0, out=rows)
+def rectify_in_place(y: np.ndarray) -> None:
+    """`y = max(y, 0)`. For `np.maximum` zeros in an array are quicker than 0."""
+    if not y.flags.c_contiguous or y.size < RUN:
+        np.maximum(y, 0, out=y)
         return
-    flat, zeros = rows.reshape(-1), np.zeros(RUN, rows.dtype)
+    flat, zeros = y.reshape(-1), np.zeros(RUN, y.dtype)
     m = flat.size // RUN * RUN
     together = flat[:m].reshape(-1, RUN)
     np.maximum(together, zeros, out=together)

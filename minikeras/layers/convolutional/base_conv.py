@@ -18,6 +18,7 @@ from minikeras.ops.conv import (
     conv_grad_bias,
     conv_grads,
 )
+from minikeras.ops.elementwise import add_to_rows, rectify_in_place, rows
 from minikeras.ops.windows import (
     Geometry,
     from_channels_last,
@@ -165,12 +166,13 @@ class BaseConv(Windowed):
         kernel = self.kernel.value
         x = x.astype(kernel.dtype, copy=False)  # integers are counted as floats
         x = np.ascontiguousarray(to_channels_last(x, self.data_format))
-        bias = None if self.bias is None else self.bias.value
-        if self.activation is activations.relu:  # fused: y is all that relu keeps
-            y = conv(x, kernel, g, bias, rectify=True)  # (N, *out, filters)
-            y = from_channels_last(y, self.data_format)
+        z = conv(x, kernel, g)  # (N, *out, filters)
+        if self.bias is not None:
+            add_to_rows(rows(z), self.bias.value)
+        if self.activation is activations.relu:  # z is ours: relu needs no new array
+            rectify_in_place(rows(z))
+            y = from_channels_last(z, self.data_format)
             return y, ConvResiduals(x, g, ReLUResiduals(y, None))
-        z = conv(x, kernel, g, bias)  # (N, *out, filters)
         y, activation = self.activation.forward(from_channels_last(z, self.data_format))
         return y, ConvResiduals(x, g, activation)
 
