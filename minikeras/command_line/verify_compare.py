@@ -236,6 +236,19 @@ class Step:
     loss: float
     gradients: list[np.ndarray | None] = field(default_factory=list)
 
+    @property
+    def noise(self) -> float:
+        """How far off any gradient may be, because larger numbers cancelled in it:
+        those of other weights, or those of single examples, which are of the size of
+        the loss."""
+        arrays = [g for g in self.gradients if g is not None]
+        if not arrays:
+            return 0.0
+        largest = max(float(np.abs(g).max(initial=0.0)) for g in arrays)
+        eps = float(np.finfo(arrays[0].dtype).eps)
+        noise = _CANCELLED * eps * largest + 8 * eps * abs(self.loss)
+        return noise if np.isfinite(noise) else 0.0
+
 
 def our_step(model: Any, x: Any, y: Any) -> Step:
     """One step in minikeras, with its gradients."""
@@ -288,8 +301,6 @@ def compare_gradients(
     ours: Step, theirs: Step, tolerance: float | None
 ) -> list[Found | None]:
     """One entry for each trained variable; None where neither has a gradient."""
-    arrays = [g for g in theirs.gradients if g is not None]
-    largest = max((float(np.abs(g).max(initial=0.0)) for g in arrays), default=0.0)
     found: list[Found | None] = []
     for a, b in zip(ours.gradients, theirs.gradients, strict=True):
         if a is None and b is None:
@@ -298,13 +309,12 @@ def compare_gradients(
         if a is None or b is None:  # no gradient and zero are the same
             a = np.zeros_like(b) if a is None else a
             b = np.zeros_like(a) if b is None else b
-        room = rounding(b.dtype) * largest
-        found.append(compare(a, b, tolerance, room if np.isfinite(room) else 0.0))
+        found.append(compare(a, b, tolerance, theirs.noise))
     return found
 
 
 def update_room(
-    before: np.ndarray, after: list[np.ndarray], gradient: Any, largest: float
+    before: np.ndarray, after: list[np.ndarray], gradient: Any, noise: float
 ) -> Any:
     """How far apart an update of a weight may be because its gradient was rounded.
 
@@ -315,12 +325,11 @@ def update_room(
         before: the weight before the step.
         after: the weight after it, in both libraries.
         gradient: of this weight.
-        largest: the largest gradient of the model.
+        noise: how far off the gradient may be.
     """
     if gradient is None:
         return 0.0
     step = max(float(np.abs(w - before).max(initial=0.0)) for w in after)
-    noise = rounding(gradient.dtype) * largest
     with np.errstate(all="ignore"):
         share = np.minimum(2.0, noise / np.abs(gradient.astype("float64")))
     return step * np.nan_to_num(share, nan=2.0)

@@ -154,8 +154,6 @@ class Verification:
     def _compare_updates(self, trained: Any, before: Any, step: Step) -> None:
         pairs = zip(trained, step.gradients, strict=True)
         gradients = {id(v): g for v, g in pairs}
-        arrays = [g for g in step.gradients if g is not None]
-        largest = max((float(np.abs(g).max(initial=0.0)) for g in arrays), default=0.0)
         sizes = self._sizes()
         for ours, theirs in self.pairs:
             values = [ours.numpy(), np.asarray(theirs.numpy())]
@@ -165,7 +163,7 @@ class Verification:
             if id(ours) in before:
                 kind = "updates"
                 start, gradient = before[id(ours)], gradients[id(ours)]
-                room = update_room(start, values, gradient, largest)
+                room = update_room(start, values, gradient, step.noise)
             found = compare(*values, self.tolerance, room)
             path = self.owners.get(id(ours), "(the model)")
             self._note(kind, path, found, f"{ours.path} after a step")
