@@ -25,6 +25,7 @@ from benchmarks import (
     random_streams,
     sweeps,
     training,
+    tricks,
 )
 from benchmarks.backends import BACKENDS, installed
 
@@ -35,6 +36,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "layers": ("Milliseconds of single layers", layers),
     "sweeps": ("How the cost grows", sweeps),
     "ceilings": ("What the machine can do", ceilings),
+    "tricks": ("What each trick of docs/speed.md is worth", tricks),
     "import": ("Importing", import_time),
     "random": ("Random numbers", random_streams),
 }

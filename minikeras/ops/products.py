@@ -16,7 +16,7 @@ import numpy as np
 from minikeras.ops.scratch import aligned_empty, scratch
 
 SHORT = 1_000_000  # multiplications
-MOST_ROWS = 96  # more gain nothing
+MOST_ROWS = 768  # more gain nothing
 FEWEST_ROWS = 16
 STEP = 8  # rows of a slice come in multiples of this
 SMALLEST = 256  # numbers in `b`: for fewer, a slice costs more than it saves
@@ -27,7 +27,7 @@ def slice_rows(k: int, n: int) -> int:
     """How many rows of `(M, k) @ (k, n)` make a slice; 0 if none is short enough.
 
     >>> slice_rows(288, 32), slice_rows(576, 64), slice_rows(1600, 128)
-    (96, 24, 0)
+    (104, 24, 0)
     """
     if k * n < SMALLEST:
         return 0
