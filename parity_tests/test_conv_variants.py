@@ -14,6 +14,7 @@ from minikeras.gradients import Gradients
 from minikeras.ops import depthwise as ops
 from minikeras.ops.conv import conv, conv_grad_input, conv_grad_kernel
 from minikeras.ops.windows import geometry
+from minikeras.saving.keras2 import modernize
 from parity_tests import strategies
 from parity_tests.battery import check_contract
 from parity_tests.functions import default_dtype
@@ -386,6 +387,29 @@ def test_same_weights_from_the_same_seed(kernel_initializer):
 
     for ours, theirs in zip(weights(minikeras), weights(keras), strict=True):
         assert_equal(ours, theirs)
+
+
+class TestKeras2:
+    """Keys that its convolutions inherited, and never looked at."""
+
+    @pytest.mark.parametrize("name", [*TRANSPOSED, *DEPTHWISE, *SEPARABLE])
+    def test_keys_without_effect(self, name):
+        filters = {} if name in DEPTHWISE else {"filters": 2}
+        config = getattr(layers, name)(kernel_size=2, name="x", **filters).get_config()
+        old = {**config, "groups": 1}
+        if name in SEPARABLE:
+            old |= {"kernel_initializer": "zeros", "kernel_regularizer": None}
+            old |= {"kernel_constraint": None}
+        spatial = [5] * rank_of(name)
+        old["batch_input_shape"] = [None, *spatial, 2]
+        entry = {"class_name": name, "config": old}
+        model = {"class_name": "Sequential", "config": {"layers": [entry]}}
+        new = modernize(model)["config"]["layers"][-1]["config"]
+        assert_equal(new, config)
+        old["groups"] = 2
+        new = modernize(model)["config"]["layers"][-1]["config"]
+        with pytest.raises(Exception, match="groups"):
+            getattr(layers, name).from_config(new)
 
 
 def test_files(tmp_path):

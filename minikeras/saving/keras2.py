@@ -14,24 +14,10 @@ import numpy as np
 
 from minikeras.functions import differentiable
 from minikeras.registry import public
+from minikeras.saving.keras2_keys import keys_without_effect
 
 _MODULE = "minikeras.keras2"
 _MODELS = ("Sequential", "Functional", "Model")
-# Keys that tf.keras wrote and that change nothing when they have these values.
-_WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
-    "time_major": (False,),
-    "renorm": (False,),
-    "renorm_clipping": (None, {}),
-    "renorm_momentum": (0.99,),
-    "fused": (None, True, False),
-    "virtual_batch_size": (None,),
-    "adjustment": (None,),
-    "ragged": (False,),
-    "input_dtype": (None, "float32"),
-    "input_length": None,  # type: ignore[dict-item] # of an Embedding: any
-    "batch_input_shape": None,  # type: ignore[dict-item] # said by the InputLayer
-    "_keras_api_names": None,  # type: ignore[dict-item]
-}
 _RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 
 
@@ -216,9 +202,10 @@ class _Translation:
 
 
 def _has_no_effect(key: str, value: Any, class_name: str) -> bool:
-    if key not in _WITHOUT_EFFECT:
+    known = keys_without_effect(class_name)
+    if key not in known:
         return False
-    harmless = _WITHOUT_EFFECT[key]
+    harmless = known[key]
     if harmless is None or value in harmless:
         return True
     if key == "time_major":
