@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from minikeras import config, identifiers
+from minikeras.messages import Checked
 from minikeras.variables import Variable
 
 
-class Constraint:
+class Constraint(Checked):
     """Base class: leaves the weight as it is. Subclasses define `__call__`.
 
     >>> class Integers(Constraint):

@@ -8,7 +8,6 @@ is in the `backward` of each layer.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from minikeras.graph_steps import (
     graph_residuals,
 )
 from minikeras.logits import find_logits, run_backward, run_forward, take_dlogits
+from minikeras.messages import warn
 from minikeras.symbolic import KerasTensor, Node
 
 if TYPE_CHECKING:
@@ -262,12 +262,11 @@ def _pass_masks_on(
     elif mask is None and not step.makes_mask:
         return
     elif not step.masks:
-        warnings.warn(
+        warn(
             f"Layer '{operation.name}' (of type {type(operation).__name__}) was passed "
             "an input with a mask attached to it. However, this layer does not support "
             "masking and will therefore destroy the mask information. Downstream "
             "layers will not see the mask.",
-            stacklevel=2,
         )
         return
     else:
@@ -295,9 +294,7 @@ def penalize(
     return tuple(flat)
 
 
-def add_penalty_gradients(
-    operation: Any, record: Record, flat: list[Any]
-) -> list[Any]:
+def add_penalty_gradients(operation: Any, record: Record, flat: list[Any]) -> list[Any]:
     if not record.penalized:
         return flat
     from minikeras.regularizers import gradient_of

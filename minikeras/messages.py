@@ -1,14 +1,27 @@
-"""Warnings that point at the user's own line, however deep they arise."""
+"""What users are told: warnings that point at their own line, suggestions for argument
+names."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import reprlib
 import sys
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minikeras.registry import suggest
 
 _HERE = str(Path(__file__).parent)
 # Decorators and context managers of others that stand between us and the user.
 _BETWEEN = ("contextlib.py", "functools.py", "_ufunc_config.py")
+
+# Names of Keras 1 and 2, and what they are called now.
+_OLDER = {"lr": "learning_rate", "nb_epoch": "epochs", "output_dim": "units"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -21,3 +34,84 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         level, frame = level + 1, frame.f_back
     # The frame of this function is the first.
     warnings.warn(message, category, stacklevel=level + 1)
+
+
+def check_call(
+    function: Callable[..., Any], args: tuple, kwargs: dict[str, Any], name: str
+) -> None:
+    """Raises the TypeError that Python would raise for this call, with a suggestion.
+
+    Args:
+        function: a method or `__init__`; the first parameter stands for `self`.
+        args, kwargs: what it is called with, without `self`.
+        name: how the user knows it: "fit", "Dense".
+    """
+    signature = _signature(function)
+    if not args and signature.free and signature.required <= kwargs.keys():
+        return
+    if not args and signature.required <= kwargs.keys() <= signature.names:
+        return
+    try:
+        signature.whole.bind(None, *args, **kwargs)
+    except TypeError as error:
+        unknown = sorted(kwargs.keys() - signature.names)
+        given = (f"{k}={reprlib.repr(kwargs[k])}" for k in unknown)
+        received = f" Received: {', '.join(given)}."
+        hint = did_you_mean(unknown, signature.names - kwargs.keys())
+        rest = received + hint if unknown else ""
+        raise TypeError(f"{name}() {error}.{rest}") from None
+
+
+def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """One suggestion for each unknown argument that resembles a known one."""
+    known = [*known]
+    older = {old: new for old, new in _OLDER.items() if new in known}
+    hints = []
+    for name in unknown:
+        hint = suggest(name, known)
+        if name in older:
+            hint = f" Did you mean {older[name]!r}?"
+        hints.append(hint)
+    return "".join(hints)
+
+
+class _Signature(NamedTuple):
+    whole: inspect.Signature
+    names: frozenset[str]
+    required: frozenset[str]
+    free: bool  # takes any keyword
+
+
+@functools.lru_cache(maxsize=1000)
+def _signature(function: Callable[..., Any]) -> _Signature:
+    whole = inspect.signature(function)
+    parameters = list(whole.parameters.values())[1:]
+    starred = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    named = [p for p in parameters if p.kind not in starred]
+    required = {p.name for p in named if p.default is p.empty}
+    free = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return _Signature(
+        whole, frozenset(p.name for p in named), frozenset(required), free
+    )
+
+
+def entry_point(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that users call: suggests argument names, and lets infinities and NaN
+    pass without NumPy's warnings, as in Keras."""
+    quiet = np.errstate(all="ignore")(method)
+
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_call(method, args, kwargs, method.__name__)
+        return quiet(self, *args, **kwargs)
+
+    return wrapper
+
+
+class Checked:
+    """A base whose subclasses suggest names for misspelt constructor arguments."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:
+            check_call(cls.__init__, args, kwargs, cls.__name__)
+        return super().__new__(cls)

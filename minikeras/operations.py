@@ -94,6 +94,21 @@ class Binary(Operation):
             y = self.function(a, b)
         return y, BinaryResiduals(a, b, y, tensors)
 
+    def compute_output_spec(self, x1: Any, x2: Any) -> KerasTensor:
+        """The shape by a formula, the dtype by a trial with single numbers."""
+        x1, x2 = (x if is_keras_tensor(x) else np.asarray(x) for x in (x1, x2))
+        ones = (np.ones((), x.dtype) for x in (x1, x2))
+        y = self.of_numbers(*_promoted(*ones))
+        return KerasTensor(self.output_shape(x1.shape, x2.shape), y.dtype.name)
+
+    def of_numbers(self, a: np.ndarray, b: np.ndarray) -> Any:
+        """y for two single numbers."""
+        return self.function(a, b)
+
+    def output_shape(self, a: tuple, b: tuple) -> tuple:
+        """The shape of `y` for those of the arguments; None for unknown sizes."""
+        return broadcast_shapes(a, b)
+
     def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
         """(da, db), still in the shape of `y`."""
         raise NotImplementedError
@@ -116,6 +131,53 @@ class Binary(Operation):
     def from_config(cls, config: dict[str, Any]) -> Binary:
         """The inverse of `get_config`."""
         return cls(**config)
+
+
+def broadcast_shapes(a: tuple, b: tuple) -> tuple:
+    """The shape of `a + b`. NB: as in Keras, an unknown size beside a known one, which
+    is not 1, takes the known one.
+
+    >>> broadcast_shapes((None, 1, 3), (5, 1))
+    (None, 5, 3)
+    """
+    rank = max(len(a), len(b))
+    pairs = zip(
+        (1,) * (rank - len(a)) + tuple(a),
+        (1,) * (rank - len(b)) + tuple(b),
+        strict=True,
+    )
+    shape = []
+    for m, n in pairs:
+        if m is not None and n is not None and m != n and 1 not in (m, n):
+            raise ValueError(
+                f"Cannot broadcast shape, the failure dim has value {m}, which cannot "
+                f"be broadcasted to {n}. Input shapes are: {list(a)} and {list(b)}."
+            )
+        if m == 1:
+            shape.append(n)
+        elif m is None:
+            shape.append(None if n == 1 else n)
+        else:
+            shape.append(m)
+    return tuple(shape)
+
+
+def matmul_shape(a: tuple, b: tuple) -> tuple:
+    """The shape of `a @ b`.
+
+    >>> matmul_shape((None, 2, 3), (3, 4))
+    (None, 2, 4)
+    """
+    if not a or not b:
+        raise ValueError(f"`@` needs at least one axis. Received: {a} @ {b}")
+    inner = b[-2] if len(b) > 1 else b[-1]
+    if a[-1] != inner and None not in (a[-1], inner):
+        raise ValueError(
+            f"The last axis of the first and the last but one of the second factor of "
+            f"`@` must have the same size. Received: shapes {tuple(a)} and {tuple(b)}."
+        )
+    batch = broadcast_shapes(a[:-2], b[:-2])
+    return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
 def _promoted(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -205,6 +267,14 @@ class Matmul(Binary):
     """y = a @ b; da = dy @ b.T, db = a.T @ dy."""
 
     function = staticmethod(np.matmul)
+
+    def of_numbers(self, a: np.ndarray, b: np.ndarray) -> Any:
+        """A single number is a matrix of one."""
+        return a.reshape(1, 1) @ b.reshape(1, 1)
+
+    def output_shape(self, a: tuple, b: tuple) -> tuple:
+        """(..., m, k) @ (..., k, n) is (..., m, n)."""
+        return matmul_shape(a, b)
 
     def gradients(self, dy: np.ndarray, r: BinaryResiduals) -> tuple[Any, Any]:
         """da = dy @ b.T, db = a.T @ dy."""

@@ -13,12 +13,13 @@ import numpy as np
 
 from minikeras import config, identifiers
 from minikeras.casting import cast
+from minikeras.messages import Checked
 from minikeras.registry import public
 from minikeras.variables import Variable
 
 
 @public("keras")
-class Regularizer:
+class Regularizer(Checked):
     """Base class. Subclasses define `__call__`, `gradient` and `get_config`.
 
     >>> class SumOfCubes(Regularizer):

@@ -8,7 +8,7 @@ of such nodes; a layer called twice has two of them and shares its weights.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -293,7 +293,11 @@ class Operation:
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The symbolic outputs for symbolic inputs."""
-        return infer_output_spec(lambda *a, **k: self.forward(*a, **k)[0], args, kwargs)
+        from minikeras.shape_trials import infer_output_spec
+
+        return infer_output_spec(
+            lambda *a, **k: self.forward(*a, **k)[0], args, kwargs, self.name
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Values for arrays, a node for symbolic tensors."""
@@ -346,39 +350,3 @@ class FunctionOperation(Operation):
     def backward(self, dy: np.ndarray, residuals: Any, grads: Gradients) -> np.ndarray:
         """The function's own gradient."""
         return self.function.backward(dy, residuals)
-
-
-# Sizes that stand for an unknown axis while shapes are inferred: two primes, so that an
-# output axis which changes with them is unknown too. (Keras uses the same trick.)
-_PROBES = (83, 89)
-
-
-def infer_output_spec(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
-) -> Any:
-    """Finds output shapes by running `function` on zeros, for want of a formula."""
-
-    def zeros(size: int) -> Callable[[Any], Any]:
-        def make(leaf: Any) -> Any:
-            if not is_keras_tensor(leaf):
-                return leaf
-            shape = tuple(size if n is None else n for n in leaf.shape)
-            return np.zeros(shape, leaf.dtype)
-
-        return make
-
-    leaves = tree.flatten([list(args), list(kwargs.values())])
-    budget.check_trial([leaf for leaf in leaves if is_keras_tensor(leaf)])
-    runs = []
-    for size in _PROBES:
-        probe = zeros(size)
-        filled = [tree.map_structure(probe, a) for a in args]
-        named = {k: tree.map_structure(probe, v) for k, v in kwargs.items()}
-        runs.append(function(*filled, **named))
-
-    def merge(a: Any, b: Any) -> KerasTensor:
-        a, b = np.asarray(a), np.asarray(b)
-        shape = [m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)]
-        return KerasTensor(shape, a.dtype.name)
-
-    return tree.map_structure(merge, *runs)

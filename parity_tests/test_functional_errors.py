@@ -183,7 +183,7 @@ def test_a_refused_call_leaves_no_trace():
     """A layer whose call failed can be used as if nothing had happened."""
     layer = minikeras.layers.Dense(2)
     with pytest.raises(ValueError):
-        layer(minikeras.Input((4, None))[:, :, 0][:, None] @ minikeras.Input((7,)))
+        layer(minikeras.Input((4, None)))  # no last axis to make a kernel for
     x = minikeras.Input((3,))
     model = minikeras.Model(x, layer(x))
     assert model.count_params() == 8 and len(layer._inbound_nodes) == 1

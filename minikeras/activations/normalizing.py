@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minikeras.functions import differentiable
+from minikeras.messages import warn
 from minikeras.ops.stable import floats
 from minikeras.registry import public
 
@@ -44,10 +44,9 @@ def softmax(x, axis=-1):
     x = floats(x)
     axis = _checked_axis(x, axis, "softmax")
     if isinstance(axis, int) and x.shape[axis] == 1:
-        warnings.warn(
+        warn(
             f"softmax over axis {axis} of an array of shape {x.shape}: the axis has "
             "length 1, so the result is 1 everywhere. Is a sigmoid what you want?",
-            stacklevel=3,
         )
     y = x - x.max(axis=axis, keepdims=True, initial=-math.inf)
     y = np.exp(y, out=y)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from minikeras.messages import Checked
 from minikeras.registry import public
 
 
 @public("keras.callbacks")
-class Callback:
+class Callback(Checked):
     """Something to be done at certain moments of `fit`, `evaluate` and `predict`.
 
     Subclass it and override the hooks you need; a hook that nobody overrides costs

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from minikeras.callbacks.monitor_callback import MonitorCallback
+from minikeras.messages import warn
 from minikeras.registry import public
 from minikeras.utils.io_utils import print_msg
 
@@ -100,9 +100,8 @@ class EarlyStopping(MonitorCallback):
         logs = logs or {}
         value = logs.get(self.monitor)
         if value is None:
-            warnings.warn(
+            warn(
                 f"Early stopping conditioned on metric `{self.monitor}` which is not "
                 f"available. Available metrics are: {','.join(logs)}",
-                stacklevel=3,
             )
         return value

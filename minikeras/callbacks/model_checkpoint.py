@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import numpy as np
 
 from minikeras.callbacks.monitor_callback import MonitorCallback
+from minikeras.messages import warn
 from minikeras.registry import public
 from minikeras.utils.io_utils import print_msg
 
@@ -127,17 +127,15 @@ class ModelCheckpoint(MonitorCallback):
             return True
         current = logs.get(self.monitor)
         if current is None:
-            warnings.warn(
+            warn(
                 f"Can save best model only with {self.monitor} available. Available "
                 f"metrics are: {','.join(logs)}",
-                stacklevel=4,
             )
             return True
         if np.ndim(current) > 0:
-            warnings.warn(
+            warn(
                 "Can save best model only when `monitor` is a scalar value. Received: "
                 f"{current}. Falling back to `save_best_only=False`.",
-                stacklevel=4,
             )
             return True
         best = "None" if self.best is None else f"{self.best:.5f}"

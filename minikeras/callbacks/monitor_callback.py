@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minikeras.callbacks.callback import Callback
+from minikeras.messages import warn
 
 
 class MonitorCallback(Callback):
@@ -31,10 +31,9 @@ class MonitorCallback(Callback):
     ):
         super().__init__()
         if mode not in ("auto", "min", "max"):
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} mode {mode!r} is unknown, fallback to auto "
                 "mode. Expected 'auto', 'min' or 'max'.",
-                stacklevel=3,
             )
             mode = "auto"
         self.monitor = monitor

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from minikeras.callbacks.monitor_callback import MonitorCallback
+from minikeras.messages import warn
 from minikeras.registry import public
 from minikeras.utils.io_utils import print_msg
 
@@ -74,10 +74,9 @@ class ReduceLROnPlateau(MonitorCallback):
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         current = logs.get(self.monitor)
         if current is None:
-            warnings.warn(
+            warn(
                 f"Learning rate reduction is conditioned on metric `{self.monitor}` "
                 f"which is not available. Available metrics are: {','.join(logs)}.",
-                stacklevel=2,
             )
             return
         if self.in_cooldown():

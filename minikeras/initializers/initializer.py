@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from minikeras.messages import Checked
 from minikeras.registry import public
 from minikeras.variables import standardize_shape
 
 
 @public("keras")
-class Initializer:
+class Initializer(Checked):
     """Makes the first value of a weight: `initializer(shape, dtype=None)`.
 
     To write your own, subclass and define `__call__` and, if it has parameters,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +26,7 @@ from minikeras.interop.state import (
     copy_variables,
     pair_variables,
 )
+from minikeras.messages import warn
 from minikeras.models.model import Model
 from minikeras.saving.audit import audit
 from minikeras.saving.building import make_model
@@ -156,11 +156,10 @@ def _same_floatx(receiving: Any, giving: Any, name: str) -> Iterator[None]:
     if before == wanted:
         yield
         return
-    warnings.warn(
+    warn(
         f"`floatx` is '{wanted}' where the model comes from and '{before}' in {name}. "
         f"The model is made with '{wanted}'. Call `config.set_floatx('{wanted}')` "
         "there before you train it: `fit` casts its data to `floatx`.",
-        stacklevel=5,
     )
     receiving.set_floatx(wanted)
     try:

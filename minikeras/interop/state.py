@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minikeras import tree
+from minikeras.messages import warn
 
 
 class Pair(NamedTuple):
@@ -112,11 +112,10 @@ def copy_optimizer(source: Any, target: Any) -> None:
         b = b[: len(a)]
     shapes = [[tuple(v.shape) for v in variables] for variables in (a, b)]
     if shapes[0] != shapes[1]:
-        warnings.warn(
+        warn(
             f"The state of optimizer '{source.name}' was not handed over: it has "
             f"{len(a)} variables for the weights that were trained when it was built, "
             f"and {len(b)} are needed for those that are trained now.",
-            stacklevel=4,
         )
         return
     for x, y in zip(a, b, strict=True):

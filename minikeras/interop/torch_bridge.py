@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from minikeras.interop.torch_names import (
     slots_of,
 )
 from minikeras.interop.torch_rules import AFTER_FLATTEN, RULES, Rule, Unsuited
+from minikeras.messages import warn
 
 _EPSILON_OF_KERAS = 1e-3
 _NORMALIZATIONS = ("BatchNormalization", "LayerNormalization")
@@ -291,12 +291,11 @@ def _check_epsilons(
         elif slot.layer.epsilon == _EPSILON_OF_KERAS:
             doubted.append(slot.name)
     if doubted:
-        warnings.warn(
+        warn(
             f"Layers {doubted} have Keras's epsilon=0.001; PyTorch's default is 1e-5, "
             "and a state_dict does not tell. Make them with `epsilon=1e-5` (and "
             "BatchNormalization with `momentum=0.9`), or pass the module itself in "
             "place of its state_dict.",
-            stacklevel=3,
         )
 
 

@@ -18,7 +18,6 @@ Writing one takes three methods:
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +30,12 @@ from minikeras.layers.calls import CallRecord, fresh
 from minikeras.layers.configured import Configured
 from minikeras.layers.input_spec import check_inputs
 from minikeras.layers.symbolic_masks import add_mask, mark_outputs
+from minikeras.messages import check_call, did_you_mean, warn
+from minikeras.shape_trials import infer_output_spec
 from minikeras.symbolic import (
     Node,
     Operation,
     any_symbolic,
-    infer_output_spec,
     is_keras_tensor,
 )
 from minikeras.variables import Variable, tracing
@@ -95,6 +95,8 @@ class Layer(Buildable, Configured, Operation):
             cls._wants_zeros = not cls.__module__.startswith("minikeras.")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:  # none when it is copied
+            check_call(cls.__init__, args, kwargs, cls.__name__)
         layer = super().__new__(cls)
         object.__setattr__(layer, "_init_arguments", (args, kwargs))
         return layer
@@ -118,7 +120,7 @@ class Layer(Buildable, Configured, Operation):
         if kwargs:
             raise ValueError(
                 f"Unrecognized keyword arguments passed to {type(self).__name__}: "
-                f"{kwargs}"
+                f"{kwargs}.{self._hint(kwargs)}"
             )
         if not isinstance(trainable, bool):
             raise ValueError(
@@ -136,6 +138,15 @@ class Layer(Buildable, Configured, Operation):
         self._call_losses: list[Any] = []
         self._traced_losses: list[Any] | None = None
         self._supports_masking = _overrides(self, "compute_mask")
+
+    def _hint(self, unknown: dict[str, Any]) -> str:
+        known = [
+            name
+            for cls in type(self).__mro__
+            if issubclass(cls, Layer)
+            for name in inspect.signature(cls.__init__).parameters
+        ]
+        return did_you_mean(unknown, known)
 
     def _is_made_of_layers(self) -> bool:
         return _overrides(self, "call")
@@ -314,7 +325,10 @@ class Layer(Buildable, Configured, Operation):
 
             return trace(self, args, kwargs, False).output_spec()
         return infer_output_spec(
-            lambda *a, **k: self.run_forward(a, k, False, None)[0], args, kwargs
+            lambda *a, **k: self.run_forward(a, k, False, None)[0],
+            args,
+            kwargs,
+            self.name,
         )
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
@@ -415,10 +429,9 @@ def _pop_input_shape(kwargs: dict[str, Any]) -> Any:
         kwargs.pop("input_dim", None)
         shape = kwargs.pop("input_shape", None)
     if shape is not None:
-        warnings.warn(
+        warn(
             "Do not pass an `input_shape`/`input_dim` argument to a layer. When using "
             "Sequential models, prefer using an `Input(shape)` object as the first "
             "layer in the model instead.",
-            stacklevel=4,
         )
     return shape

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from minikeras.losses.function import (
     loss_function,
     matched_shapes,
 )
+from minikeras.messages import warn
 from minikeras.ops.stable import gate
 from minikeras.registry import public
 
@@ -115,12 +115,11 @@ def checked_axis(y_pred: np.ndarray, axis: Any, function: str) -> int:
             f"`axis` must be of type `int`. Received: axis={axis} of type {type(axis)}"
         )
     if y_pred.ndim and y_pred.shape[-1] == 1:
-        warnings.warn(
+        warn(
             f"{function} expects a column for each class, more than one. "
             f"Received: y_pred.shape={y_pred.shape}. With two classes in one column, "
             "use 'binary_crossentropy'.",
             SyntaxWarning,
-            stacklevel=4,
         )
     return axis
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 from minikeras.functions import differentiable
 from minikeras.losses.loss import Loss
 from minikeras.losses.reduction import squeeze_or_expand_to_same_rank
+from minikeras.messages import warn
 from minikeras.ops.elementwise import unbroadcast
 from minikeras.ops.stable import as_array, floats
 from minikeras.registry import public
@@ -207,10 +207,9 @@ class LossFunctionWrapper(Loss):
             if after.ndim != before.ndim:
                 return None
         if self._fn_kwargs.get("from_logits"):
-            warnings.warn(
+            warn(
                 f"The loss '{self.name}' has from_logits=True, but the model ends in a "
                 f"{activation}: its outputs are not logits. Was this intended?",
-                stacklevel=3,
             )
         twin = copy.copy(self)
         twin._fn_kwargs = {**self._fn_kwargs, "from_logits": True}

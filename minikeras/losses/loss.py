@@ -9,6 +9,7 @@ import numpy as np
 from minikeras import dtype_policies
 from minikeras.config import floatx
 from minikeras.losses import reduction as reductions
+from minikeras.messages import Checked
 from minikeras.naming import auto_name
 from minikeras.ops.elementwise import unbroadcast
 from minikeras.registry import public
@@ -28,7 +29,7 @@ class LossResiduals(NamedTuple):
 
 @public("keras.losses")
 @public("keras", "Loss")
-class Loss:
+class Loss(Checked):
     """Base class of all losses.
 
     Args:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from minikeras import config
 from minikeras.losses.reduction import squeeze_or_expand_to_same_rank
+from minikeras.messages import warn
 from minikeras.metrics.metric import Metric
 from minikeras.metrics.reduction_metrics import FunctionMetric
 from minikeras.ops.stable import as_array, floats
@@ -125,7 +125,7 @@ class R2Score(Metric):
                 else "More independent predictors than datapoints in adjusted R2 score"
             )
             message = f"{what}. Falling back to standard R2 score."
-            warnings.warn(message, stacklevel=3)
+            warn(message)
             return score
         below = samples - self.num_regressors - 1
         return 1 - (1 - score) * (samples - 1) / below

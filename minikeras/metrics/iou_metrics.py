@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minikeras import config
+from minikeras.messages import warn
 from minikeras.metrics.metric import Metric
 from minikeras.ops.stable import as_array
 from minikeras.registry import public
@@ -101,11 +101,10 @@ class IoU(Metric):
             return np.ones(shape, self.dtype)
         weights = np.asarray(sample_weight)
         if weights.dtype.kind == "f" and "int" in self.dtype:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} has dtype {self.dtype}: the fractions of "
                 "`sample_weight` are cut off. Pass integers, or dtype='float32' to the "
                 "metric.",
-                stacklevel=3,
             )
         weights = weights.astype(self.dtype)
         return np.broadcast_to(weights.ravel() if weights.ndim else weights, shape)

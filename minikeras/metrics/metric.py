@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from minikeras import config, dtype_policies, naming, tree
+from minikeras.messages import Checked
 from minikeras.registry import public
 from minikeras.variables import Variable
 
 
 @public("keras.metrics")
 @public("keras")
-class Metric:
+class Metric(Checked):
     """The base of all metrics.
 
     Args:

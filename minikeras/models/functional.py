@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from minikeras.graph import Graph, GraphResiduals
 from minikeras.layers.core.input_layer import Input, InputLayer
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
+from minikeras.messages import warn
 from minikeras.models.model import Model
 from minikeras.registry import public
 from minikeras.symbolic import KerasTensor, Node
@@ -198,7 +198,7 @@ class Functional(Model):
                     raise ValueError(message)
                 inputs = {key: inputs[key] for key in structure}
         if not (self._plain and not tree.is_nested(inputs)):
-            warnings.warn(message, stacklevel=2)
+            warn(message)
         return inputs
 
     def _structure_message(self, inputs: Any) -> str:
@@ -352,12 +352,11 @@ def _warn_about_names(inputs: Any) -> None:
         return
     for key, tensor in inputs.items():
         if isinstance(tensor, KerasTensor) and key != tensor.name:
-            warnings.warn(
+            warn(
                 "When providing `inputs` as a dict, all keys in the dict must "
                 f"match the names of the corresponding tensors. Received key '{key}' "
                 f"mapping to value {tensor} which has name '{tensor.name}'. Change the "
                 f"tensor name to '{key}' (via `Input(..., name='{key}')`)",
-                stacklevel=4,
             )
 
 

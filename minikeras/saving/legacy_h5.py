@@ -13,13 +13,13 @@ included, and layers are matched by their order, not by name.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from minikeras.messages import warn
 from minikeras.saving import keras2, keras2_optimizers
 from minikeras.saving.atomic import atomic_path
 from minikeras.saving.audit import audit
@@ -83,7 +83,7 @@ def load_into(
             "was loaded.\n" + "\n".join(problems),
         )
     for problem in problems:
-        warnings.warn(f"Skipped. {problem}", stacklevel=4)
+        warn(f"Skipped. {problem}")
     for variable, array in planned:
         variable.assign(array)
     return {id(variable) for variable, _ in planned}
@@ -210,11 +210,10 @@ def _load_optimizer(model: Any, contents: Contents) -> set[int]:
         pairs = list(zip(variables, stored, strict=len(variables) == len(stored)))
         pairs = pairs if len(variables) == len(stored) else None
     if pairs is None or any(v.shape != s.shape for v, s in pairs):
-        warnings.warn(
+        warn(
             f"'{contents.source}': the state of optimizer '{model.optimizer.name}' was "
             "not loaded, since its variables are not those in the file. Training goes "
             "on with a new state.",
-            stacklevel=5,
         )
         return set()
     values = [(variable, array.read()) for variable, array in pairs]

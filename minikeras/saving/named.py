@@ -6,12 +6,12 @@ An array is named by its layer and variable, `dense/kernel`; in a nested model
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from minikeras.messages import warn
 from minikeras.saving.atomic import atomic_path
 from minikeras.saving.contents import Contents
 from minikeras.saving.npz import write_npz
@@ -108,7 +108,7 @@ def load_named(model: Any, contents: Contents, skip_mismatch: bool = False) -> N
             f"'{model.name}'; nothing was loaded.\n" + "\n".join(problems)
         )
     for problem in problems:
-        warnings.warn(f"Skipped. {problem}", stacklevel=3)
+        warn(f"Skipped. {problem}")
     store = {
         name: arrays[name]
         for name, v in variables.items()

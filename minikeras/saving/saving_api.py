@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from minikeras.messages import warn
 from minikeras.saving import legacy_h5
 from minikeras.saving.archive import write_keras, write_shards, write_weights
 from minikeras.saving.atomic import check_overwrite
@@ -53,6 +54,12 @@ def save_model(
             f"filepath={filepath}."
         )
     check_overwrite(path, overwrite)
+    if hasattr(model, "built") and not model.built:
+        warn(
+            "You are saving a model that has not yet been built. It might not contain "
+            "any weights yet. Consider building the model first by calling it on some "
+            "data."
+        )
     if legacy:
         legacy_h5.write_model(model, path, include_optimizer)
     else:

@@ -9,12 +9,12 @@ Layers in a list are numbered per class, in order; their names do not matter.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from minikeras.messages import warn
 from minikeras.naming import to_snake_case
 from minikeras.variables import Variable
 
@@ -139,9 +139,7 @@ def read_tree(
             _check(item, store, place, source)
         except ValueError as error:
             if _is_optimizer(item):
-                warnings.warn(
-                    f"The optimizer's state was not loaded. {error}", stacklevel=3
-                )
+                warn(f"The optimizer's state was not loaded. {error}")
                 continue
             problems.append(str(error))
             continue
@@ -152,7 +150,7 @@ def read_tree(
             "nothing was loaded.\n" + "\n".join(problems)
         )
     for problem in problems:
-        warnings.warn(f"Skipped. {problem}", stacklevel=3)
+        warn(f"Skipped. {problem}")
     stores = [
         {key: array.read() for key, array in store.items()} for _, store in planned
     ]
@@ -175,10 +173,9 @@ def report_nonfinite(
         if values[key].dtype.kind == "f" and not np.isfinite(values[key]).all()
     ]
     if places:
-        warnings.warn(
+        warn(
             f"'{source}': {len(places)} array(s) hold NaN or infinity, the first at "
             f"{places[0]}.",
-            stacklevel=4,
         )
 
 

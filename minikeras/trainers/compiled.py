@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from minikeras.messages import warn
+from minikeras.messages import entry_point, warn
 from minikeras.threads import one_blas_thread
 from minikeras.trainers.trainable_state import TrainableState
 
@@ -41,6 +40,7 @@ class CompileState:
     _keeps_plan = False
     _kept_plan: StepPlan | None = None
 
+    @entry_point
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -81,9 +81,8 @@ class CompileState:
         if loss is not None:
             compile_loss = CompileLoss(loss, loss_weights, output_names=output_names)
         elif loss_weights is not None:
-            warnings.warn(
+            warn(
                 "`loss_weights` was given without a `loss`; it has no effect.",
-                stacklevel=2,
             )
         if metrics is not None or weighted_metrics is not None:
             compile_metrics = CompileMetrics(
@@ -238,7 +237,8 @@ class CompileState:
     def _metrics_or(self, logs: dict[str, Any]) -> dict[str, Any]:
         """The metrics' values, unless a step of the user's own returned other names."""
         results = self.get_metrics_result()
-        return results if set(logs) == set(results) else logs
+        # NB: Keras logs zeros for an epoch without a batch.
+        return results if not logs or set(logs) == set(results) else logs
 
     def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
         names: list[str] = []
@@ -266,12 +266,11 @@ class CompileState:
         from minikeras.serialization import deserialize_keras_object
 
         if type(self).compile is not CompileState.compile:
-            warnings.warn(
+            warn(
                 "`compile()` was not called as part of model loading because the "
                 "model's `compile()` method is custom. Override `get_compile_config()` "
                 "and `compile_from_config(config)` as well, or call `compile()` "
                 "manually after loading.",
-                stacklevel=2,
             )
             return
         self.compile(**deserialize_keras_object(config))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from minikeras import tree
 from minikeras.layers.calls import fresh
+from minikeras.messages import did_you_mean, entry_point, warn
 from minikeras.trainers.compiled import CompileState
 from minikeras.trainers.data_adapters import (
     EpochIterator,
@@ -19,9 +19,6 @@ from minikeras.trainers.data_adapters import (
     unpack_x_y_sample_weight,
 )
 from minikeras.utils.python_utils import pythonify_logs
-
-# Infinities and NaN go on without a word, as in Keras: the loss shows them.
-_quietly = np.errstate(all="ignore")
 
 
 class Trainer(CompileState):
@@ -45,9 +42,7 @@ class Trainer(CompileState):
         if trainable:
             self.optimizer.apply(result.grads, trainable)
         else:
-            warnings.warn(
-                "The model does not have any trainable weights.", stacklevel=2
-            )
+            warn("The model does not have any trainable weights.")
         return self.compute_metrics(x, y, result.y_pred, sample_weight=sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -118,7 +113,7 @@ class Trainer(CompileState):
 
     # --- The loops --------------------------------------------------------------------
 
-    @_quietly
+    @entry_point
     def fit(
         self,
         x: Any = None,
@@ -226,7 +221,7 @@ class Trainer(CompileState):
                 break
         return logs
 
-    @_quietly
+    @entry_point
     def evaluate(
         self,
         x: Any = None,
@@ -250,7 +245,8 @@ class Trainer(CompileState):
             The loss alone if there are no metrics, else a list, or a dict.
         """
         if kwargs:
-            raise ValueError(f"Arguments not recognized: {kwargs}")
+            hint = did_you_mean(kwargs, ("batch_size", "sample_weight", "steps"))
+            raise ValueError(f"Arguments not recognized: {kwargs}.{hint}")
         self._assert_compiled("evaluate")
         iterator = EpochIterator(
             x=x,
@@ -280,7 +276,7 @@ class Trainer(CompileState):
         callbacks.on_test_end(logs)
         return logs
 
-    @_quietly
+    @entry_point
     def predict(
         self,
         x: Any,
@@ -315,7 +311,7 @@ class Trainer(CompileState):
             return tree.map_structure(np.array, batches[0])
         return tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
-    @_quietly
+    @entry_point
     def train_on_batch(
         self,
         x: Any,
@@ -343,7 +339,7 @@ class Trainer(CompileState):
         logs = pythonify_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
-    @_quietly
+    @entry_point
     def test_on_batch(
         self,
         x: Any,
@@ -357,7 +353,7 @@ class Trainer(CompileState):
         logs = pythonify_logs(self.test_step(_as_batch(x, y, sample_weight)))
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
-    @_quietly
+    @entry_point
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         data = _as_batch(x, None, None)[:1]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterator
 from typing import Any
+
+from minikeras.messages import Checked, warn
 
 _DEFAULTS = {"_workers": 1, "_use_multiprocessing": False, "_max_queue_size": 10}
 
 
-class PyDataset:
+class PyDataset(Checked):
     """Base class of datasets that `fit`, `evaluate` and `predict` ask for batches.
 
     Override `__getitem__(index)`, which returns a whole batch `(x,)`, `(x, y)` or
@@ -78,11 +79,10 @@ class PyDataset:
 
     def _option(self, name: str) -> Any:
         if name not in self.__dict__:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}.__init__ should call "
                 "`super().__init__(**kwargs)`, where `**kwargs` can include `workers`, "
                 "`use_multiprocessing` and `max_queue_size`. Their defaults are used.",
-                stacklevel=3,
             )
             for option, default in _DEFAULTS.items():
                 self.__dict__.setdefault(option, default)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minikeras import activations
 from minikeras.layers.layer import Layer
+from minikeras.messages import warn
 from minikeras.registry import public
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ class LeakyReLU(Layer):
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")
-            warnings.warn(
+            warn(
                 "Argument `alpha` is deprecated. Use `negative_slope` instead.",
-                stacklevel=2,
             )
         super().__init__(**kwargs)
         if negative_slope is None or negative_slope < 0:

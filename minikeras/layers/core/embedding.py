@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from minikeras import constraints, initializers, regularizers
 from minikeras.layers.core.refusals import refuse
 from minikeras.layers.layer import Layer
+from minikeras.messages import warn
 from minikeras.ops.embedding import embedding_lookup
 from minikeras.registry import public
 from minikeras.row_gradient import RowGradient
@@ -98,9 +98,7 @@ class Embedding(Layer):
             quantization_config=quantization_config,
         )
         if kwargs.pop("input_length", None) is not None:
-            warnings.warn(
-                "Argument `input_length` is deprecated. Just remove it.", stacklevel=2
-            )
+            warn("Argument `input_length` is deprecated. Just remove it.")
         super().__init__(**kwargs)
         self.input_dim = input_dim
         self.output_dim = output_dim

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from minikeras.layers.inner_calls import (
     forward_inner,
 )
 from minikeras.layers.layer import Layer
+from minikeras.messages import warn
 from minikeras.registry import public
 from minikeras.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -137,10 +137,9 @@ class Bidirectional(Layer):
             if getattr(inner, "zero_output_for_mask", None) is not None:
                 inner.zero_output_for_mask = inner.return_sequences
         if weights:
-            warnings.warn(
+            warn(
                 f"`weights` of layer '{self.name}' has no effect: Keras ignores it in "
                 "Bidirectional, and so does minikeras. Use `set_weights` once built.",
-                stacklevel=2,
             )
         self.merge_mode = merge_mode
         self.stateful = layer.stateful

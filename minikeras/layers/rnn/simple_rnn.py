@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from minikeras.layers.rnn.cell_layer import CellLayer
 from minikeras.layers.rnn.simple_rnn_cell import SimpleRNNCell
+from minikeras.messages import warn
 from minikeras.registry import public
 
 
@@ -106,11 +106,10 @@ class SimpleRNN(CellLayer):
             **kwargs,
         )
         if activity_regularizer is not None:
-            warnings.warn(
+            warn(
                 f"`activity_regularizer` of layer '{self.name}' has no effect: Keras's "
                 "SimpleRNN ignores it, and so does this one. Put an "
                 "`ActivityRegularization` layer after it.",
-                stacklevel=2,
             )
 
     def get_config(self) -> dict[str, Any]:

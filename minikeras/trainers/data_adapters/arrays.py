@@ -119,7 +119,10 @@ def count_examples(data: tuple[Any, ...]) -> int:
     """
     lengths = {name: _length(leaf, name) for name, leaf in data_leaves(data)}
     if not lengths:
-        raise ValueError("Expected `x` to be an array. Received: x=None")
+        raise ValueError(
+            "Expected `x` to be an array, or arrays in a list or dict. Received: "
+            f"x={data[0]!r}"
+        )
     if len(set(lengths.values())) > 1:
         sizes = "\n".join(f"  {name}: {length}" for name, length in lengths.items())
         raise ValueError(
