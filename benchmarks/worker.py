@@ -95,7 +95,9 @@ class Worker:
     def weights_hash(self, name: str, threads: int) -> dict[str, Any]:
         """A digest of all weights after a few steps on so many threads."""
         workload = WORKLOADS[name]
-        self.keras.config.set_num_threads(threads)
+        from minikeras.threads import set_num_threads
+
+        set_num_threads(threads)
         model = build(self.keras, workload)
         x, y = _data(workload, CHECKED_STEPS * workload.batch)
         fit(model, workload, x, y, epochs=1)
