@@ -30,6 +30,7 @@ class Gradients:
     def __init__(self, variables: Iterable[Variable] | None = None):
         self._wanted = None if variables is None else {id(v) for v in variables}
         self._sums: dict[int, tuple[Variable, np.ndarray]] = {}
+        self._owned: set[int] = set()  # those whose array nobody else holds
 
     def wants(self, variable: Variable | None) -> bool:
         """Whether a gradient of `variable` would be kept; if not, skip the work."""
@@ -55,6 +56,27 @@ class Gradients:
         # Out of place: the same array may have been added for several variables.
         total = gradient if entry is None else entry[1] + gradient
         self._sums[id(variable)] = (variable, total)
+
+    def add_all(self, other: Gradients) -> None:
+        """Adds every sum of `other`, in place where this object made the array."""
+        for variable, gradient in other._sums.values():
+            key = id(variable)
+            entry = self._sums.get(key)
+            if entry is None:
+                self._sums[key] = (variable, gradient)
+            elif key in self._owned and isinstance(gradient, np.ndarray):
+                np.add(entry[1], gradient, out=entry[1])
+            else:
+                total = entry[1] + gradient
+                self._sums[key] = (variable, total)
+                if isinstance(total, np.ndarray):  # not the rows of an embedding
+                    self._owned.add(key)
+
+    def empty_copy(self) -> Gradients:
+        """Collects for the same variables, has none yet."""
+        copy = Gradients()
+        copy._wanted = self._wanted
+        return copy
 
     def get(self, variable: Variable) -> np.ndarray | None:
         """The gradient, or None if nothing was added."""

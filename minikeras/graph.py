@@ -24,6 +24,7 @@ from minikeras.graph_steps import (
 )
 from minikeras.logits import find_logits, run_backward, run_forward, take_dlogits
 from minikeras.messages import warn
+from minikeras.micro_batch import batch_size
 from minikeras.symbolic import KerasTensor, Node
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ def penalize(
         return ()
     for y in flat:
         # NB: Keras 3 divides an activity penalty by the batch size.
-        penalties.append(regularizer(y) / y.dtype.type(max(len(y), 1)))
+        penalties.append(regularizer(y) / y.dtype.type(batch_size(y)))
     return tuple(flat)
 
 
@@ -302,6 +303,6 @@ def add_penalty_gradients(operation: Any, record: Record, flat: list[Any]) -> li
     regularizer = operation.activity_regularizer
     result = []
     for dy, y in zip(flat, record.penalized, strict=True):
-        penalty = gradient_of(regularizer, y) / y.dtype.type(max(len(y), 1))
+        penalty = gradient_of(regularizer, y) / y.dtype.type(batch_size(y))
         result.append(penalty if dy is None else dy + penalty)
     return result

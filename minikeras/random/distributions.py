@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minikeras import micro_batch
 from minikeras.casting import cast
 from minikeras.random import streams
 from minikeras.random.seed_generator import draw_seed, stream_seed
@@ -154,6 +155,7 @@ def dropout_mask(
     """
     shape, dtype = _shape(shape), _float_dtype(dtype, "dropout")
     seed = stream_seed(draw_seed(seed))
+    offset += _offset_of_part(shape)
     mask = streams.keep_mask(seed, math.prod(shape), rate, dtype, offset)
     return mask.reshape(shape)
 
@@ -310,7 +312,14 @@ def _draw(
 ) -> np.ndarray:
     shape = _shape(shape)
     seed = stream_seed(draw_seed(seed))
+    offset += _offset_of_part(shape)
     return stream(seed, math.prod(shape), dtype, offset).reshape(shape)
+
+
+def _offset_of_part(shape: tuple[int, ...]) -> int:
+    """Where the numbers for a micro-batch begin among those for the whole batch."""
+    part = micro_batch.current()
+    return 0 if part is None else part.offset(shape)
 
 
 def _shape(shape: Any) -> tuple[int, ...]:

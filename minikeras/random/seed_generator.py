@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras import naming
+from minikeras import micro_batch, naming
 from minikeras.registry import public
 from minikeras.variables import Variable
 
@@ -128,6 +128,12 @@ class SeedGenerator:
             ordered: count the second number up by one; otherwise hop through a sequence
                 of numbers below a million, as the global generator does.
         """
+        part = micro_batch.current()
+        if part is not None:  # all parts of a batch get the same pair
+            return part.pair(self, lambda: self._move_on(ordered))
+        return self._move_on(ordered)
+
+    def _move_on(self, ordered: bool) -> np.ndarray:
         pair = self.state.numpy()
         if ordered:
             self.state.assign(pair + np.array([0, 1]))

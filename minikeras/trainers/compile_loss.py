@@ -193,7 +193,7 @@ class CompileLoss:
         dtypes = [getattr(leaf, "dtype", self.dtype) for leaf in leaves]
         batch_size = np.shape(leaves[0])[0] if np.ndim(leaves[0]) else 1
         kept = CompileLossResiduals(values, terms, dtypes, batch_size)
-        if track and len(values) == len(self.metrics):
+        if track:
             self.track(values, batch_size)
         return total, kept
 
@@ -223,7 +223,14 @@ class CompileLoss:
         return self.forward(y_true, y_pred, sample_weight)[0]
 
     def track(self, values: Sequence[Any], batch_size: int) -> None:
-        """Takes the single losses of a batch into account in `metrics`."""
+        """Takes the single losses of a batch into account in `metrics`.
+
+        Args:
+            values: all of them; fewer, as where two look at one output, are not.
+            batch_size: number of examples.
+        """
+        if len(values) != len(self.metrics):
+            return
         weight = batch_size if self.weighs_batches else None
         for metric, value in zip(self.metrics, values, strict=True):
             metric.update_state(value, sample_weight=weight)

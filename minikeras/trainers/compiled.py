@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from minikeras.messages import entry_point, warn
-from minikeras.threads import one_blas_thread
+from minikeras.trainers.running import run_of
 from minikeras.trainers.trainable_state import TrainableState
-
-
-class StepPlan(NamedTuple):
-    """Lists that stay the same from step to step."""
-
-    trainable: list[Any]  # variables
-    penalized: list[Any]  # those of them that have a regularizer
-    metrics: list[Any]
 
 
 class CompileState:
@@ -37,8 +27,6 @@ class CompileState:
     _trainable_states: dict[str, TrainableState] | None = None
     _warned_of: list[str] | None = None
     _initial_epoch: int | None = None
-    _keeps_plan = False
-    _kept_plan: StepPlan | None = None
 
     @entry_point
     def compile(
@@ -170,32 +158,6 @@ class CompileState:
                 f"`{method}()` of '{self.name}'"  # type: ignore[attr-defined]
             )
 
-    # --- What a step needs to know of the model ---------------------------------------
-
-    def _plan(self) -> StepPlan:
-        """The lists a step uses. Walking the layers for them takes longer than a small
-        step, so the loops keep them for an epoch."""
-        if self._kept_plan is None:
-            trainable = self.trainable_variables  # type: ignore[attr-defined]
-            penalized = [v for v in trainable if v.regularizer is not None]
-            plan = StepPlan(trainable, penalized, self.metrics)
-            if self._keeps_plan:
-                # An assignment by name would make its variables the model's own.
-                object.__setattr__(self, "_kept_plan", plan)
-            return plan
-        return self._kept_plan
-
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        """Around the steps of an epoch: keeps the plan, holds BLAS to one thread."""
-        before = self._keeps_plan, self._kept_plan
-        self._keeps_plan, self._kept_plan = True, None
-        try:
-            with one_blas_thread():
-                yield
-        finally:
-            self._keeps_plan, self._kept_plan = before
-
     # --- Metrics ----------------------------------------------------------------------
 
     @property
@@ -226,7 +188,7 @@ class CompileState:
     def get_metrics_result(self) -> dict[str, Any]:
         """The current values, by name."""
         results: dict[str, Any] = {}
-        for metric in self._plan().metrics:
+        for metric in run_of(self).metrics:
             value = metric.result()
             if isinstance(value, dict):
                 results.update(value)

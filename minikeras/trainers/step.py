@@ -5,6 +5,8 @@ This is the loop one would write by hand, for models with any number of outputs:
     y_pred, residuals = model.forward(x, training=True)
     value, loss_residuals = loss.forward(y, y_pred)
     model.backward(loss.backward(1.0, loss_residuals), residuals, grads)
+
+Where it is faster, the batch is cut: see `micro_batches.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minikeras import config, tree
 from minikeras.gradients import Gradients
 from minikeras.graph import Graph
-from minikeras.graph_steps import Logits
 from minikeras.layers.layer import Layer
 from minikeras.regularizers import gradient_of
+from minikeras.trainers import micro_batches, passes
+from minikeras.trainers.passes import Prediction
+from minikeras.trainers.running import run_of
 
 
 class StepResult(NamedTuple):
@@ -27,17 +30,6 @@ class StepResult(NamedTuple):
     loss: Any  # the total: loss, activity and weight penalties
     y_pred: Any  # in the structure of the model's outputs
     grads: Gradients | None  # None if not asked for
-
-
-class Prediction(NamedTuple):
-    """A forward pass with all that the loss and the backward need."""
-
-    y_pred: Any
-    logits: list[Logits | None]  # of each output that a softmax or sigmoid made
-    masks: list[Any]
-    activity_loss: Any
-    residuals: Any
-    graph: Graph | None  # None: a model with a backward written by hand
 
 
 def run_step(
@@ -52,71 +44,74 @@ def run_step(
         gradients: whether the gradients are wanted.
     """
     numbers_added = Layer._numbers_added
+    run = run_of(model)
     # NB: a model whose `call` takes no `training` runs as in inference, in Keras too.
     training = training and model._call_takes_training
-    predicted = _predict(model, x, training)
+    traced = model._trace(x, training)
+    cut = run.cut(*traced, training) if traced else None
+    grads = Gradients(run.trainable) if gradients else None
+    if cut and micro_batches.can_be_cut(cut, traced[1], y, sample_weight):
+        batch = micro_batches.CutBatch(model, *traced, y, sample_weight, cut, training)
+        predicted, loss = micro_batches.run(batch, grads)
+    else:
+        predicted, loss = _run_whole(
+            model, x, traced, y, sample_weight, training, grads
+        )
+    refuse_numbers(model, numbers_added)
+    if model._compile_metrics is not None:
+        model._compile_metrics.remember(
+            predicted.y_pred, predicted.masks, predicted.logits
+        )
+    penalized = run.penalized
+    if grads is not None:
+        for variable in penalized:
+            # in forward: total = ... + regularizer(variable)
+            grads.add(variable, gradient_of(variable.regularizer, variable.value))
+    total = _total(loss, predicted.activity_loss, penalized)
+    return StepResult(total, predicted.y_pred, grads)
+
+
+def refuse_numbers(model: Any, numbers_added: int) -> None:
+    """Refuses what a forward pass gave to `add_loss`, if it is a number."""
     if Layer._numbers_added != numbers_added:
         raise NotImplementedError(
             f"A layer of model '{model.name}' calls `add_loss` in its `forward`: a "
             "number without a gradient, which cannot be trained. Call it in a `call` "
             "made of layers and operators, or use `activity_regularizer`."
         )
-    total, residuals = _total_loss(model, y, predicted, sample_weight)
-    if model._compile_metrics is not None:
-        model._compile_metrics.remember(
-            predicted.y_pred, predicted.masks, predicted.logits
+
+
+def _run_whole(
+    model: Any,
+    x: Any,
+    traced: tuple[Graph, list[Any]] | None,
+    y: Any,
+    sample_weight: Any,
+    training: bool,
+    grads: Gradients | None,
+) -> tuple[Prediction, Any]:
+    """(predictions, loss) of the batch in one piece; fills `grads`."""
+    if traced is None:
+        predicted = passes.prediction_by_hand(model, x, training)
+    else:
+        graph, inputs = traced
+        outputs, residuals = graph.forward(
+            inputs, training=training, keep=grads is not None
         )
-    if not gradients:
-        return StepResult(total, predicted.y_pred, None)
-    plan = model._plan()
-    grads = Gradients(plan.trainable)
-    _backward(model, predicted, residuals, grads)
-    for variable in plan.penalized:
-        # in forward: total = ... + regularizer(variable)
-        grads.add(variable, gradient_of(variable.regularizer, variable.value))
-    return StepResult(total, predicted.y_pred, grads)
+        predicted = passes.prediction(model, graph, outputs, residuals)
+    loss, residuals = passes.compiled_loss(model, y, predicted, sample_weight)
+    if grads is not None:
+        gradients = passes.loss_gradients(model, predicted, residuals)
+        passes.backward(model, predicted, gradients, grads)
+    return predicted, loss
 
 
-def _predict(model: Any, x: Any, training: bool) -> Prediction:
-    traced = model._trace(x, training)
-    if traced is None:  # a model with a forward and backward written by hand
-        y_pred, residuals = model.forward(x, training=training)
-        count = len(tree.flatten(y_pred))
-        masks = [None] * count
-        return Prediction(y_pred, [None] * count, masks, 0, residuals, None)
-    graph, inputs = traced
-    outputs, residuals = graph.forward(inputs, training=training)
-    y_pred = model._pack_outputs(outputs)
-    logits = list(residuals.output_logits)
-    masks = residuals.output_masks
-    return Prediction(y_pred, logits, masks, residuals.activity_loss, residuals, graph)
-
-
-def _total_loss(
-    model: Any, y: Any, predicted: Prediction, sample_weight: Any
-) -> tuple[Any, Any]:
-    """The sum of the compiled loss and all penalties, and the loss's residuals."""
-    parts: list[Any] = []
-    residuals = None
-    if model._compile_loss is not None:
-        if y is None:
-            raise ValueError(
-                "None values not supported: the model was compiled with a loss, which "
-                "needs targets, and there are none. Pass them: fit(x, y). For "
-                "validation_data pass (x, y)."
-            )
-        value, residuals = model._compile_loss.forward(
-            y,
-            predicted.y_pred,
-            sample_weight=sample_weight,
-            masks=predicted.masks,
-            logits=predicted.logits,
-        )
-        parts.append(value)
-    if np.any(predicted.activity_loss):
-        parts.append(predicted.activity_loss)
-    for variable in model._plan().penalized:
-        parts.append(variable.regularizer(variable.value))
+def _total(loss: Any, activity_loss: Any, penalized: list[Any]) -> Any:
+    """The sum of the compiled loss and all penalties."""
+    parts = [] if loss is None else [loss]
+    if np.any(activity_loss):
+        parts.append(activity_loss)
+    parts.extend(variable.regularizer(variable.value) for variable in penalized)
     if not parts:
         raise ValueError(
             "No loss to compute. Provide a `loss` argument in `compile()`."
@@ -124,23 +119,4 @@ def _total_loss(
     total = parts[0]
     for part in parts[1:]:
         total = total + np.asarray(part, np.asarray(total).dtype)
-    return total, residuals
-
-
-def _backward(
-    model: Any, predicted: Prediction, loss_residuals: Any, grads: Gradients
-) -> None:
-    flat: list[Any] = [None] * len(predicted.masks)
-    dlogits = flat
-    if model._compile_loss is not None:
-        one = np.asarray(1.0, config.floatx())
-        flat, dlogits = model._compile_loss.backward(one, loss_residuals)
-    if predicted.graph is None:
-        leaves = tree.flatten(predicted.y_pred)
-        pairs = zip(flat, leaves, strict=True)
-        flat = [np.zeros_like(y) if dy is None else dy for dy, y in pairs]
-        dy = tree.pack_sequence_as(predicted.y_pred, flat)
-        model.backward(dy, predicted.residuals, grads)
-        return
-    residuals = predicted.residuals._replace(dlogits=tuple(dlogits))
-    predicted.graph.backward(flat, residuals, grads, need_dx=False)
+    return total

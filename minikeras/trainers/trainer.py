@@ -9,6 +9,7 @@ import numpy as np
 from minikeras import tree
 from minikeras.layers.calls import fresh
 from minikeras.messages import did_you_mean, entry_point, warn
+from minikeras.trainers import micro_batches
 from minikeras.trainers.compiled import CompileState
 from minikeras.trainers.data_adapters import (
     EpochIterator,
@@ -18,6 +19,7 @@ from minikeras.trainers.data_adapters import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from minikeras.trainers.running import run_of, running
 from minikeras.utils.python_utils import pythonify_logs
 
 
@@ -38,7 +40,7 @@ class Trainer(CompileState):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         result = run_step(self, x, y, sample_weight, training=True, gradients=True)
         self._loss_tracker.update_state(result.loss, sample_weight=_batch_size(x))
-        trainable = self._plan().trainable
+        trainable = run_of(self).trainable
         if trainable:
             self.optimizer.apply(result.grads, trainable)
         else:
@@ -68,7 +70,11 @@ class Trainer(CompileState):
         if traced is None:
             return self.forward(x, training=False)[0]
         graph, inputs = traced
-        outputs, _ = graph.forward(inputs, training=False, keep=False)
+        cut = run_of(self).cut(graph, inputs, training=False)
+        if cut and micro_batches.can_be_cut(cut, inputs):
+            outputs = micro_batches.predict(self, graph, inputs, cut)
+        else:
+            outputs, _ = graph.forward(inputs, training=False, keep=False)
         return self._pack_outputs(outputs)
 
     def compute_loss(
@@ -196,7 +202,7 @@ class Trainer(CompileState):
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            with self._running():
+            with running(self):
                 logs = self._run_epoch(iterator, callbacks)
             epoch_logs = dict(self._metrics_or(logs))
             if validation is not None and _is_due(epoch, validation_freq):
@@ -265,7 +271,7 @@ class Trainer(CompileState):
         callbacks.on_test_begin()
         self.reset_metrics()
         logs: dict[str, Any] = {}
-        with self._running():
+        with running(self):
             for step, data in iterator.enumerate_epoch():
                 callbacks.on_test_batch_begin(step)
                 logs = self.test_step(pack_x_y_sample_weight(*data))
@@ -296,7 +302,7 @@ class Trainer(CompileState):
         self.stop_predicting = False
         callbacks.on_predict_begin()
         batches: list[Any] = []
-        with self._running():
+        with running(self):
             for step, data in iterator.enumerate_epoch():
                 callbacks.on_predict_batch_begin(step)
                 outputs = self.predict_step(pack_x_y_sample_weight(*data))
