@@ -370,7 +370,8 @@ class TestCannot:
         self.refuse(capsys, "input", "wide.keras")
 
     def test_a_model_without_inputs(self, folder, capsys):
-        mk.Sequential([mk.layers.Dense(2)]).save("m.keras")
+        with pytest.warns(UserWarning, match="not yet been built"):
+            mk.Sequential([mk.layers.Dense(2)]).save("m.keras")
         self.refuse(capsys, "before it was built", "m.keras")
 
 
