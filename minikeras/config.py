@@ -10,6 +10,8 @@ from typing import Any
 
 from minikeras import naming
 from minikeras.absent import getattr_for
+from minikeras.threads import num_threads as num_threads  # not in Keras
+from minikeras.threads import set_num_threads as set_num_threads
 
 _FLOATX_CHOICES = ("float32", "float64")
 _floatx = "float32"

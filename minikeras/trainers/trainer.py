@@ -9,6 +9,7 @@ import numpy as np
 from minikeras import tree
 from minikeras.layers.calls import fresh
 from minikeras.messages import did_you_mean, entry_point, warn
+from minikeras.threads import workers
 from minikeras.trainers import micro_batches
 from minikeras.trainers.compiled import CompileState
 from minikeras.trainers.data_adapters import (
@@ -120,6 +121,7 @@ class Trainer(CompileState):
     # --- The loops --------------------------------------------------------------------
 
     @entry_point
+    @workers()
     def fit(
         self,
         x: Any = None,
@@ -341,7 +343,8 @@ class Trainer(CompileState):
             sample_weight = class_weight_to_sample_weights(y, class_weight)
         self.reset_metrics()
         train_step = self._compiled_step("train_on_batch")
-        logs = train_step(_as_batch(x, y, sample_weight))
+        with running(self):
+            logs = train_step(_as_batch(x, y, sample_weight))
         logs = pythonify_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
@@ -356,14 +359,17 @@ class Trainer(CompileState):
         """The loss and metrics of one batch."""
         self._assert_compiled("test_on_batch")
         self.reset_metrics()
-        logs = pythonify_logs(self.test_step(_as_batch(x, y, sample_weight)))
+        with running(self):
+            logs = self.test_step(_as_batch(x, y, sample_weight))
+        logs = pythonify_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
     @entry_point
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         data = _as_batch(x, None, None)[:1]
-        return fresh(self.predict_step(data), data)
+        with running(self):
+            return fresh(self.predict_step(data), data)
 
     def make_train_function(self, force: bool = False) -> Any:
         """As in Keras; there is nothing to compile."""

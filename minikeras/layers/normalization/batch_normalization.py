@@ -147,6 +147,8 @@ class BatchNormalization(Layer):
         self.renorm_momentum = renorm_momentum
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
+    couples_in_inference = False
+
     @property
     def couples_examples(self) -> bool:  # type: ignore[override]
         """True unless frozen: in training every example moves the mean."""

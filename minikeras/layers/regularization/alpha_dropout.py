@@ -11,6 +11,7 @@ from minikeras.layers.layer import Layer
 from minikeras.layers.regularization.dropout import (
     check_rate,
     concrete_noise_shape,
+    joins_examples,
     relative_stddev,
 )
 from minikeras.registry import public
@@ -83,6 +84,11 @@ class AlphaDropout(Layer):
         if rate > 0:
             self.seed_generator = random.SeedGenerator(seed)
         self.supports_masking = True
+
+    @property
+    def couples_examples(self) -> bool:  # type: ignore[override]
+        """As for `Dropout`."""
+        return joins_examples(self.noise_shape)
 
     def forward(
         self, x: np.ndarray, *, training: bool = False

@@ -83,6 +83,11 @@ class Dropout(Layer):
             self.seed_generator = random.SeedGenerator(seed)
         self.supports_masking = True
 
+    @property
+    def couples_examples(self) -> bool:  # type: ignore[override]
+        """True if the noise has another first axis than the batch's, or one of 1."""
+        return joins_examples(self.noise_shape)
+
     def forward(
         self, x: np.ndarray, *, training: bool = False
     ) -> tuple[np.ndarray, DropoutResiduals | None]:
@@ -138,6 +143,14 @@ def check_rate(value: float, name: str = "rate") -> None:
             f"Invalid value received for argument `{name}`. Expected a float value "
             f"between 0 and 1. Received: {name}={value}"
         )
+
+
+def joins_examples(noise_shape: tuple[int | None, ...] | None) -> bool:
+    """Whether the noise belongs to a batch as a whole: its first axis has a size, or it
+    has fewer axes than the input, so that its first is another one."""
+    if noise_shape is None:
+        return False
+    return len(noise_shape) < 2 or noise_shape[0] not in (None, 1)
 
 
 def concrete_noise_shape(
