@@ -122,7 +122,10 @@ def depthwise_grad_input(
     else:
         dx = scatter(dy, flat, g, x_shape)
     if repeats > 1:  # x was repeated: (..., C*M) -> (..., C)
-        dx = dx.reshape(*x_shape, repeats).sum(axis=-1)
+        copies = dx.reshape(*x_shape, repeats)
+        dx = np.copy(copies[..., 0])
+        for m in range(1, repeats):  # `sum` over so short an axis is slow
+            dx += copies[..., m]
     return dx
 
 
@@ -176,8 +179,20 @@ def padded_pieces(
     for piece in pieces(len(x), size):
         part = np.ascontiguousarray(x[piece])
         if repeats > 1:
-            part = np.repeat(part, repeats, axis=-1)
+            part = repeat_channels(part, repeats)
         yield piece, pad(part, g.pads, empty=functools.partial(scratch, "pad"))
+
+
+def repeat_channels(x: np.ndarray, repeats: int) -> np.ndarray:
+    """`np.repeat(x, repeats, axis=-1)`, some times faster.
+
+    >>> repeat_channels(np.array([[1, 2]]), 2)
+    array([[1, 1, 2, 2]])
+    """
+    y = np.empty((*x.shape, repeats), x.dtype)
+    for m in range(repeats):
+        y[..., m] = x
+    return y.reshape(*x.shape[:-1], x.shape[-1] * repeats)
 
 
 def lines(g: Geometry) -> tuple[int, ...]:

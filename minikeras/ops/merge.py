@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikeras.ops.elementwise import unbroadcast
+from minikeras.ops.selection import select
 
 Masks = Sequence[np.ndarray | None]
 
@@ -78,7 +79,8 @@ def extremum(
             y = function(y, x)
         else:
             y = np.where(taken, x, y)
-        np.copyto(winner, winner.dtype.type(number), where=taken)
+        # A later winner has the larger number, so the largest number stands.
+        winner = np.maximum(winner, np.multiply(taken, number, dtype=winner.dtype))
         # NB: beside an array without a mask the masks before it are forgotten.
         both = competed is not None and mask is not None
         competed = competed | mask if both else None
@@ -89,9 +91,8 @@ def extremum_grad(
     dy: np.ndarray, winner: np.ndarray, shapes: Sequence[tuple[int, ...]]
 ) -> list[np.ndarray]:
     """The gradient of `extremum` for each array."""
-    zero = dy.dtype.type(0)
     return [
-        unbroadcast(np.where(winner == number, dy, zero), shape)
+        unbroadcast(select(dy, winner == number), shape)
         for number, shape in enumerate(shapes)
     ]
 
@@ -142,7 +143,7 @@ def product(
         valid = masks[0]
         for m in masks[1:]:
             valid = valid | m  # type: ignore[operator]
-        y = np.where(valid, y, y.dtype.type(0))
+        y = select(y, valid) if y.dtype.kind == "f" else y * valid
     return y, ProductResiduals(kept, before, masks, valid)
 
 
@@ -150,7 +151,7 @@ def product_grad(dy: np.ndarray, residuals: ProductResiduals) -> list[np.ndarray
     """The gradient of `product` for each factor."""
     xs, before, masks, valid = residuals
     if valid is not None:  # y = where(valid, y, 0)
-        dy = np.where(valid, dy, dy.dtype.type(0))
+        dy = select(dy, valid)
     gradients: list[np.ndarray] = []
     for i in reversed(range(1, len(xs))):
         # in forward: y[i] = y[i - 1] * xs[i]
@@ -159,7 +160,7 @@ def product_grad(dy: np.ndarray, residuals: ProductResiduals) -> list[np.ndarray
     gradients.append(dy)
     gradients.reverse()
     return [
-        g if m is None else np.where(m, g, g.dtype.type(0))  # x = where(m, x, 1)
+        g if m is None else select(g, m)  # x = where(m, x, 1)
         for g, m in zip(gradients, masks, strict=True)
     ]
 

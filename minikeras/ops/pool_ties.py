@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minikeras.ops.pool import lowest
+from minikeras.ops.selection import select
 from minikeras.ops.windows import Geometry, at_tap, pad, unpad
 
 
@@ -24,9 +25,8 @@ def max_pool_ties_grad(
     """
     xp = pad(x, g.pads, lowest(x.dtype))
     dxp = np.zeros(xp.shape, dy.dtype)
-    zero = dy.dtype.type(0)
     for tap in g.taps():
         target = at_tap(dxp, tap, g)
         # in forward: y = max over taps of at_tap(x)
-        target += np.where(at_tap(xp, tap, g) == y, dy, zero)
+        target += select(dy, at_tap(xp, tap, g) == y)
     return unpad(dxp, g.pads)
