@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -141,6 +142,42 @@ def test_no_trial_run_for_large_arrays():
     x = minikeras.Input((4000, 4000, 64))
     assert (x * x + 1.0).shape == (None, 4000, 4000, 64)
     assert matmul_shape((None, 4000, 64), (64, 9)) == (None, 4000, 9)
+
+
+EXPLAINED: dict[str, tuple[Callable[[], Any], str]] = {
+    "a single example": (lambda: layers.Dense(2)(np.ones(3)), r"add a batch axis"),
+    "a single image": (lambda: layers.Conv2D(2, 2)(np.ones((5, 5, 1))), r"x\[None\]"),
+    "a batch": (lambda: layers.Dense(2)([1.0, 2.0]), r"np\.array"),
+    "optimizer class": (
+        lambda: model().compile(minikeras.optimizers.Adam),
+        r"Did you mean `Adam\(\)`",
+    ),
+    "no outputs": (lambda: minikeras.Model(minikeras.Input((3,))), "no `outputs`"),
+}
+
+
+@pytest.mark.parametrize(("use", "words"), EXPLAINED.values(), ids=EXPLAINED)
+def test_the_likely_cause_is_named(use, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        use()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_tables_of_the_demo_fit(width):
+    from rich.console import Console
+
+    from minikeras.demo.run import _weights_table
+
+    one = minikeras.Sequential(
+        [minikeras.Input((5, 3)), layers.LSTM(32), layers.Dense(1)]
+    )
+    table = _weights_table(one, one.get_weights(), narrow=width < 72)
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table)
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text and "recurrent_kernel" in text
+    assert "inputs" in text  # the meaning of the axes
 
 
 def endless():

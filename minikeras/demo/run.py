@@ -65,10 +65,10 @@ def _train(console: Any, task: Task, verbose: int) -> None:
         f"\n{task.epochs} epochs in {time.perf_counter() - start:.1f} s: loss "
         f"{losses[0]:.4f} -> {losses[-1]:.4f}"
     )
-    console.print(_weights_table(task.model, before))
+    console.print(_weights_table(task.model, before, narrow=console.width < 72))
 
 
-def _weights_table(model: Any, before: list[np.ndarray]) -> Any:
+def _weights_table(model: Any, before: list[np.ndarray], narrow: bool) -> Any:
     """Every array of `get_weights()`, what its axes are, what training changed."""
     from rich.table import Table
 
@@ -77,15 +77,16 @@ def _weights_table(model: Any, before: list[np.ndarray]) -> Any:
         title_justify="left",
     )
     table.add_column("weight", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
+    table.add_column("shape", no_wrap=not narrow)
     table.add_column("axes")
-    table.add_column("mean |w|", justify="right", no_wrap=True)
-    table.add_column("mean |change|", justify="right", no_wrap=True)
+    table.add_column("mean |w|", justify="right")
+    table.add_column("mean |change|", justify="right", min_width=8)
+    separator = "\n" if narrow else ""
     owners = {id(v): layer for layer in model.layers for v in layer.weights}
     for variable, old in zip(model.weights, before, strict=True):
         layer = owners[id(variable)]
         table.add_row(
-            f"{layer.name}/{variable.name}",
+            f"{layer.name}/{separator}{variable.name}",
             str(variable.shape),
             MEANINGS.get((type(layer).__name__, variable.name), ""),
             f"{np.abs(old).mean():.4f}",

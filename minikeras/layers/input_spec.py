@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minikeras import tree
 from minikeras.registry import public
 from minikeras.variables import standardize_dtype, standardize_shape
@@ -121,9 +123,13 @@ def _check_one(spec: InputSpec, x: Any, index: int, layer_name: str) -> None:
     shape = tuple(x.shape)
     problem = _rank_problem(spec, len(shape)) or _axis_problem(spec, x, shape)
     if problem:
+        named = f" with name '{spec.name}'" if spec.name else ""
+        wanted = spec.ndim or spec.min_ndim
+        single = isinstance(x, np.ndarray) and len(shape) + 1 == wanted
+        hint = ". For a single example add a batch axis: x[None]" if single else ""
         raise ValueError(
-            f"Input {index} with name '{spec.name}' of layer '{layer_name}' is "
-            f"incompatible with the layer: {problem}. Full shape received: {shape}"
+            f"Input {index}{named} of layer '{layer_name}' is incompatible with the "
+            f"layer: {problem}. Full shape received: {shape}{hint}"
         )
 
 

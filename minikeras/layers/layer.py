@@ -296,6 +296,7 @@ class Layer(Buildable, Configured, Operation):
                     "Only input tensors may be passed as positional arguments. The "
                     "following argument value should be passed as a keyword argument: "
                     f"{leaf} (of type {type(leaf)}) to layer '{self.name}'"
+                    + (". Pass numbers as `np.array(...)`" if _is_number(leaf) else "")
                 )
 
     # --- Shapes and masks -------------------------------------------------------------
@@ -416,6 +417,10 @@ def accepts(function: Callable[..., Any], names: tuple[str, ...]) -> frozenset[s
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return frozenset(names)
     return frozenset(name for name in names if name in parameters)
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, int | float)
 
 
 def _overrides(layer: Layer, method: str) -> bool:

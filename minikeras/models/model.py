@@ -48,6 +48,12 @@ class Model(Trainer, Layer):
             _insert_functional(type(self))
             functional.Functional.__init__(self, *args, **kwargs)  # type: ignore
             return
+        if args and type(self).__init__ is Model.__init__:
+            raise TypeError(
+                "A model is made by `Model(inputs, outputs)`, or by a subclass with a "
+                f"`call`. Received: {len(args)} positional argument(s), and no "
+                "`outputs`."
+            )
         Layer.__init__(self, *args, **kwargs)
 
     @property

@@ -87,6 +87,8 @@ def get(identifier: Any) -> Optimizer | None:
     if isinstance(found, Optimizer):
         return found
     hint = registry.suggest(found, registry.names("keras.optimizers"))
+    if isinstance(found, type):
+        hint = f" That is a class. Did you mean `{found.__name__}()`?"
     raise ValueError(f"Could not interpret optimizer identifier: {found}.{hint}")
 
 
