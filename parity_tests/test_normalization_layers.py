@@ -304,6 +304,19 @@ def layer_normalization_cases(draw):
 
 
 class TestLayerNormalization:
+    @pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`")
+    @pytest.mark.parametrize("dtype", strategies.DTYPES)
+    @given(case=layer_normalization_cases())
+    def test_rms_scaling_equals_keras(self, dtype, case):
+        config, x = case
+        config["rms_scaling"] = True
+        check("LayerNormalization", config, x, dtype=dtype)
+
+    def test_rms_scaling_warns(self):
+        for module in (layers, keras.layers):
+            with pytest.warns(UserWarning, match="deprecated"):
+                module.LayerNormalization(rms_scaling=True)
+
     @given(case=layer_normalization_cases(), dtype=strategies.dtypes())
     def test_equals_keras(self, case, dtype):
         config, x = case
@@ -331,8 +344,6 @@ class TestLayerNormalization:
         check_same_error(
             lambda module: module.LayerNormalization(axis="last"), TypeError, "'axis'"
         )
-        with pytest.raises(ValueError, match="rms_scaling"):
-            layers.LayerNormalization(rms_scaling=True)
 
 
 def each_dtype(test):

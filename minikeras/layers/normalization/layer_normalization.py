@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minikeras import constraints, initializers, regularizers
 from minikeras.layers.layer import Layer
-from minikeras.ops.norm import LayerNormResiduals, layer_norm, layer_norm_grad
+from minikeras.ops.normalizing import LayerNormResiduals, layer_norm, layer_norm_grad
+from minikeras.ops.rms_norm import StddevNormResiduals, stddev_norm, stddev_norm_grad
 from minikeras.registry import public
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ class LayerNormalization(Layer):
         beta_initializer, gamma_initializer: how the weights start.
         beta_regularizer, gamma_regularizer: penalties on the weights.
         beta_constraint, gamma_constraint: projections after each update.
-        **kwargs: `name`, `dtype`, `trainable`; and `rms_scaling`, False only: Keras
-            itself calls it wrong.
+        **kwargs: `name`, `dtype`, `trainable`; and `rms_scaling`, deprecated as in
+            Keras: True subtracts no mean and has no `beta`, see `ops/rms_norm.py`.
 
     Input shape:
         Any; the normalized axes known.
@@ -69,11 +71,13 @@ class LayerNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ):
-        if kwargs.pop("rms_scaling", False):
-            raise ValueError(
-                "`rms_scaling=True` is deprecated in Keras, because it divides by the "
-                "standard deviation and not the root mean square, and not implemented "
-                "in minikeras."
+        self.rms_scaling = bool(kwargs.pop("rms_scaling", False))
+        if self.rms_scaling:
+            warnings.warn(
+                "You passed `rms_scaling=True`, which is deprecated: it divides by the "
+                "standard deviation, not the root mean square. Use "
+                "`RMSNormalization` for that.",
+                stacklevel=2,
             )
         super().__init__(**kwargs)
         if isinstance(axis, list | tuple):
@@ -103,7 +107,7 @@ class LayerNormalization(Layer):
         self.axis = sorted(self.axis) if several else [self.axis]
         shape = tuple(input_shape[axis] for axis in self.axis)
         self.gamma = self.beta = None
-        if self.scale:
+        if self.scale or self.rms_scaling:
             self.gamma = self.add_weight(
                 name="gamma",
                 shape=shape,
@@ -111,7 +115,7 @@ class LayerNormalization(Layer):
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
-        if self.center:
+        if self.center and not self.rms_scaling:
             self.beta = self.add_weight(
                 name="beta",
                 shape=shape,
@@ -120,7 +124,9 @@ class LayerNormalization(Layer):
                 constraint=self.beta_constraint,
             )
 
-    def forward(self, x: np.ndarray) -> tuple[np.ndarray, LayerNormResiduals]:
+    def forward(
+        self, x: np.ndarray
+    ) -> tuple[np.ndarray, LayerNormResiduals | StddevNormResiduals]:
         """Normalized `x`."""
         x = x.astype(self.compute_dtype, copy=False)
         broadcast = [1] * x.ndim
@@ -128,12 +134,21 @@ class LayerNormalization(Layer):
             broadcast[axis] = x.shape[axis]
         gamma = None if self.gamma is None else self.gamma.value.reshape(broadcast)
         beta = None if self.beta is None else self.beta.value.reshape(broadcast)
+        if self.rms_scaling and gamma is not None:
+            return stddev_norm(x, gamma, tuple(self.axis), self.epsilon)
         return layer_norm(x, gamma, beta, tuple(self.axis), self.epsilon)
 
     def backward(
-        self, dy: np.ndarray, residuals: LayerNormResiduals, grads: Gradients
+        self,
+        dy: np.ndarray,
+        residuals: LayerNormResiduals | StddevNormResiduals,
+        grads: Gradients,
     ) -> np.ndarray:
         """See `ops.norm.layer_norm_grad`; adds dgamma and dbeta."""
+        if isinstance(residuals, StddevNormResiduals):
+            dx, dgamma = stddev_norm_grad(dy, residuals)
+            grads.add(self.gamma, dgamma.reshape(self.gamma.shape))
+            return dx
         dx, dgamma, dbeta = layer_norm_grad(dy, residuals)
         for variable, gradient in ((self.gamma, dgamma), (self.beta, dbeta)):
             if variable is not None:
@@ -159,7 +174,7 @@ class LayerNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            "rms_scaling": False,
+            "rms_scaling": self.rms_scaling,
             "beta_initializer": initializers.serialize(self.beta_initializer),
             "gamma_initializer": initializers.serialize(self.gamma_initializer),
             "beta_regularizer": regularizers.serialize(self.beta_regularizer),
