@@ -98,6 +98,11 @@ def prepare(keras: Any, case: LayerCase) -> tuple[Calls, Callable[[], list]]:
 
 
 def _numpy(keras: Any, layer: Any, x: Any, dy: Any) -> Calls:
+    from threadpoolctl import threadpool_limits
+
+    # As in a training step, where the other core has another part of the batch.
+    threadpool_limits(1, "blas")
+
     def forward() -> Any:
         return layer.run_forward((x,), {}, True, None)
 

@@ -59,23 +59,40 @@ def _relative(times: dict[str, Any], backend: str) -> float:
 def _bars(bars: dict[str, dict[str, float]], title: str, path: Path) -> Path:
     from matplotlib import pyplot
 
-    backends = list(dict.fromkeys(b for row in bars.values() for b in row))
+    names = dict.fromkeys(b for row in bars.values() for b in row)
+    backends = [name for name in names if name != OURS] or [OURS]
     height = 0.8 / len(backends)
-    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.62 * len(bars)))
+    figure, axes = pyplot.subplots(figsize=(8, 1.3 + 0.5 * len(bars)))
     for number, backend in enumerate(backends):
-        places = [i + number * height for i, row in enumerate(bars.values())]
+        places = [i + number * height for i in range(len(bars))]
         values = [row.get(backend, float("nan")) for row in bars.values()]
-        drawn = axes.barh(
-            places, values, height, label=backend, color=COLORS.get(backend)
+        axes.barh(
+            places,
+            [value - 1 for value in values],
+            height,
+            left=1,
+            label=backend,
+            color=COLORS.get(backend),
         )
-        axes.bar_label(drawn, [f"{v:.2g}" for v in values], padding=2, fontsize=7)
+        for place, value in zip(places, values, strict=True):
+            side = "left" if value >= 1 else "right"
+            axes.annotate(
+                f"{value:.2g}",
+                (value, place),
+                (3 if value >= 1 else -3, 0),
+                textcoords="offset points",
+                horizontalalignment=side,
+                verticalalignment="center",
+                fontsize=7,
+            )
     middle = 0.4 - height / 2
     axes.set_yticks([i + middle for i in range(len(bars))], list(bars), fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.margins(x=0.08)
-    axes.axvline(1, color="black", linewidth=0.8)
+    axes.margins(x=0.12, y=0.02)
+    axes.axvline(1, color=COLORS[OURS], linewidth=1.5)
     axes.set_title(title, fontsize=10)
+    axes.set_xlabel("minikeras = 1; to the right: slower than minikeras", fontsize=8)
     axes.legend(fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     return _save(figure, path)

@@ -23,6 +23,7 @@ from minikeras.ops.products import (
     SHORT,
     add_transposed_product,
     matmul_rows,
+    matmul_transposed,
     slice_rows,
 )
 from minikeras.ops.scratch import ALIGNMENT, aligned_empty, scratch
@@ -117,6 +118,15 @@ class TestTallProducts:
         add_transposed_product(a, dy, total)
         expected = 1 + a.astype("float64").T @ dy
         assert_close(total, expected.astype(dtype), k=m + 1, scale=10.0)
+
+    @DTYPES
+    @pytest.mark.parametrize("m", [0, 1, 16, 64, 300])
+    @pytest.mark.parametrize("k", [1, 16, 70, 131])
+    @pytest.mark.parametrize("n", [3, 64, 100])
+    def test_slices_of_a_transposed_factor(self, m, k, n, dtype):
+        a, b = numbers((m, n), dtype, 0), numbers((k, n), dtype, 1)
+        for factor in (b, np.asfortranarray(b)):
+            assert_close(matmul_transposed(a, factor), a @ b.T, k=n)
 
     def test_slices_are_short(self):
         for k, n in ((1, 1), (9, 32), (288, 64), (576, 64), (1000, 1000)):

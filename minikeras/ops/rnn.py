@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minikeras.ops.products import matmul_transposed
+
 
 def to_time_major(x: np.ndarray, go_backwards: bool = False) -> np.ndarray:
     """(N, T, ...) -> (T, N, ...), the last step first if `go_backwards`; a view.
@@ -80,7 +82,7 @@ def dropped_matmul_dx(
     shape = (*dy.shape[:-1], len(kernel))
     if masks is None:
         # in forward: y = x @ kernel
-        return (_rows(dy) @ kernel.T).reshape(shape)
+        return matmul_transposed(_rows(dy), kernel).reshape(shape)
     dx = np.zeros(shape, dy.dtype)
     blocks = column_blocks(dy.shape[-1], len(masks))
     for block, mask in zip(blocks, masks, strict=True):

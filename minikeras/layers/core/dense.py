@@ -12,6 +12,7 @@ from minikeras.layers.core.refusals import refuse
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
 from minikeras.ops.elementwise import sum_rows
+from minikeras.ops.products import matmul_transposed
 from minikeras.registry import public
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ class Dense(Layer):
             grads.add(self.bias, sum_rows(dz_rows))
         if not need_dx:
             return None
-        return (dz_rows @ self.kernel.value.T).reshape(residuals.x.shape)
+        # dz_rows @ kernel.T
+        dx = matmul_transposed(dz_rows, self.kernel.value)
+        return dx.reshape(residuals.x.shape)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """(N, ..., U)."""
