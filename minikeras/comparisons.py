@@ -151,6 +151,41 @@ class AnyTrue(Unary):
         return {**super().get_config(), "axis": self.axis, "keepdims": self.keepdims}
 
 
+@public("keras.src.ops.core")
+class ConvertToTensor(Unary):
+    """y = x: Keras's Attention has its mask pass through this."""
+
+    def __init__(
+        self,
+        dtype: str | None = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(name=name or naming.auto_name("convert_to_tensor"))
+        if sparse or ragged:
+            raise ValueError(
+                "minikeras has no sparse or ragged tensors. Received: "
+                f"sparse={sparse}, ragged={ragged} in '{self.name}'"
+            )
+        self.dtype = dtype
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.dtype]:
+        """The array itself, cast to `dtype` if there is one."""
+        return x.astype(self.dtype or x.dtype, copy=False), x.dtype
+
+    def backward(
+        self, dy: np.ndarray, residuals: np.dtype, grads: Gradients
+    ) -> np.ndarray | None:
+        """dy, in the dtype of x; None for integers and booleans."""
+        return dy.astype(residuals, copy=False) if residuals.kind == "f" else None
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        given = {"dtype": self.dtype, "sparse": None, "ragged": None}
+        return {**super().get_config(), **given}
+
+
 AnyTrue.__name__ = "Any"  # what summaries show; in this file that name is taken
 
 install_operators(

@@ -113,6 +113,8 @@ class Graph:
         penalties: list[Any] = []
         for step in self.steps:
             args, kwargs = step.arguments(values)
+            if step.named_masks and known_masks:
+                kwargs = step.with_masks(kwargs, known_masks)
             operation = step.operation
             mask = _mask_of(step.first, known_masks) if known_masks else None
             passed = mask if step.one_tensor_argument else None
@@ -127,6 +129,10 @@ class Graph:
             if step.is_layer:
                 mask = kwargs.get("mask", mask)
                 _pass_masks_on(step, args, kwargs, mask, residuals, known_masks)
+                for tensor in step.named_masks.values():
+                    # NB: Keras's MultiHeadAttention takes the masks off its inputs:
+                    # who reads them after it sees none.
+                    known_masks.pop(id(tensor), None)
             values.update(zip(step.output_ids, flat, strict=True))
             penalized = penalize(operation, flat, residuals, penalties)
             if keep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +70,7 @@ class Step:
         self.masks = bool(getattr(self.operation, "supports_masking", False))
         self.makes_mask = bool(getattr(self.operation, "makes_mask", False))
         self.is_layer = hasattr(self.operation, "compute_mask")
+        self.named_masks = _named_masks(node)
         # A user's layer gets zeros for an output that nobody used, ours get None.
         zeros = getattr(self.operation, "_wants_zeros", False)
         self.wants_zeros = zeros and len(self.output_ids) > 1
@@ -88,6 +90,28 @@ class Step:
         if self.only_input is not None:
             return (values[self.only_input],), {}
         return self.node.fill(values)
+
+    def with_masks(
+        self, kwargs: dict[str, Any], masks: dict[int, Any]
+    ) -> dict[str, Any]:
+        """`kwargs`, and the masks that the call takes beside its arguments."""
+        found = {
+            name: masks[id(tensor)]
+            for name, tensor in self.named_masks.items()
+            if id(tensor) in masks and kwargs.get(name) is None
+        }
+        return {**kwargs, **found} if found else kwargs
+
+
+def _named_masks(node: Node) -> dict[str, KerasTensor]:
+    """`{"value_mask": value, ...}` for the operations that take masks by name."""
+    names = getattr(node.operation, "mask_arguments", ())
+    if not names:
+        return {}
+    signature = inspect.signature(node.operation.forward)
+    bound = signature.bind(*node.args, **node.kwargs).arguments
+    named = {f"{name}_mask": value for name, value in bound.items()}
+    return {k: v for k, v in named.items() if k in names and isinstance(v, KerasTensor)}
 
 
 def accumulate(sums: dict[int, Any], tensor: KerasTensor, gradient: Any) -> None:
