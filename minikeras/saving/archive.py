@@ -57,10 +57,30 @@ def write_shards(model: Any, path: str, max_shard_size: float) -> None:
     """
     import h5py
 
+    shards, total = _cut(collect(model), max_shard_size)
+    target = Path(path)
+    base = target.name.removesuffix(".json").removesuffix(".weights")
+    names = [f"{base}_{i:05}.weights.h5" for i in range(len(shards))]
+    index = {
+        "metadata": {"total_size": float(total)},
+        "weight_map": _files_of_groups(names, shards),
+    }
+    with replace_together(target, [target.with_name(n) for n in names]) as temporary:
+        for file_path, arrays in zip(temporary[1:], shards, strict=True):
+            with h5py.File(file_path, "w") as file:
+                for place, array in arrays.items():
+                    file.create_dataset(place, data=array)
+        temporary[0].write_text(json.dumps(index, indent=4), encoding="utf-8")
+
+
+def _cut(
+    arrays: dict[str, np.ndarray], max_shard_size: float
+) -> tuple[list[dict[str, np.ndarray]], int]:
+    """The arrays in groups that are not larger, and the bytes of all together."""
     limit = float(max_shard_size) * 1024**3
     shards: list[dict[str, np.ndarray]] = [{}]
     size = total = 0
-    for place, array in collect(model).items():
+    for place, array in arrays.items():
         if array.nbytes > limit:
             raise ValueError(
                 f"'{place}' has {array.nbytes:,} bytes, more than `max_shard_size` "
@@ -72,9 +92,13 @@ def write_shards(model: Any, path: str, max_shard_size: float) -> None:
             shards.append({})
             size = array.nbytes
         shards[-1][place] = array
-    target = Path(path)
-    base = target.name.removesuffix(".json").removesuffix(".weights")
-    names = [f"{base}_{i:05}.weights.h5" for i in range(len(shards))]
+    return shards, total
+
+
+def _files_of_groups(
+    names: list[str], shards: list[dict[str, np.ndarray]]
+) -> dict[str, Any]:
+    """Which file, or files, hold the arrays of each group."""
     where: dict[str, Any] = {}
     for name, arrays in zip(names, shards, strict=True):
         for place in arrays:
@@ -87,13 +111,4 @@ def write_shards(model: Any, path: str, max_shard_size: float) -> None:
                 where[group] = [where[group]]
             if name not in where[group]:
                 where[group].append(name)
-    index = {
-        "metadata": {"total_size": float(total)},
-        "weight_map": where,
-    }
-    with replace_together(target, [target.with_name(n) for n in names]) as temporary:
-        for file_path, arrays in zip(temporary[1:], shards, strict=True):
-            with h5py.File(file_path, "w") as file:
-                for place, array in arrays.items():
-                    file.create_dataset(place, data=array)
-        temporary[0].write_text(json.dumps(index, indent=4), encoding="utf-8")
+    return where

@@ -62,6 +62,15 @@ def get_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric:
     return metric
 
 
+def _per_output(metrics: Any, names: list[str] | None, count: int) -> list[Any] | None:
+    """The metrics of each output, if they are given by position or by name."""
+    if isinstance(metrics, list | tuple) and len(metrics) == count:
+        return list(metrics)
+    if names and isinstance(metrics, dict) and set(metrics) <= set(names):
+        return [metrics.get(name) for name in names]
+    return None
+
+
 def _output_metrics(
     identifiers: Any, y_true: Any, y_pred: Any, output_name: str | None = None
 ) -> OutputMetrics | None:
@@ -164,13 +173,7 @@ class CompileMetrics(Metric):
         if count == 1:
             y_t, y_p = tree.flatten(y_true)[0], tree.flatten(y_pred)[0]
             return [_output_metrics(tree.flatten(metrics), y_t, y_p)]
-        per_output = None
-        if flat and isinstance(metrics, list | tuple) and len(metrics) == count:
-            per_output = list(metrics)
-        elif (
-            flat and names and isinstance(metrics, dict) and set(metrics) <= set(names)
-        ):
-            per_output = [metrics.get(name) for name in names]
+        per_output = _per_output(metrics, names, count) if flat else None
         try:
             if per_output is None:
                 if names and len(names) != count:
@@ -187,19 +190,21 @@ class CompileMetrics(Metric):
         except (ValueError, TypeError) as error:
             received = f"Received: {argument}={metrics}"
             if per_output is None:
-                structure = tree.map_structure(lambda _: "X", y_pred)
-                either = (
-                    "either be a dict or a list matching the output names of the "
-                    f"functional model {list(self.output_names)} or "
-                    if self.output_names
-                    else ""
-                )
-                received = (
-                    f"Invalid `{argument}`. `{argument}` should contain metrics "
-                    f"objects and {either}match the output structure of the model: "
-                    f"{structure}.\n{received}"
-                )
+                received = f"{self._expected(argument, y_pred)}\n{received}"
             raise ValueError(f"{error}\n{received}") from error
+
+    def _expected(self, argument: str, y_pred: Any) -> str:
+        structure = tree.map_structure(lambda _: "X", y_pred)
+        either = (
+            "either be a dict or a list matching the output names of the functional "
+            f"model {list(self.output_names)} or "
+            if self.output_names
+            else ""
+        )
+        return (
+            f"Invalid `{argument}`. `{argument}` should contain metrics objects and "
+            f"{either}match the output structure of the model: {structure}."
+        )
 
     def _flatten_y(self, y: Any) -> list[Any]:
         if isinstance(y, dict) and self._resolved_output_names is not None:

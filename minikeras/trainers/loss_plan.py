@@ -101,6 +101,15 @@ def _names_like(y_pred: Any, output_names: Sequence[str] | None) -> Any:
     return tree.pack_sequence_as(y_pred, flat if len(flat) == count else [None] * count)
 
 
+def _refuse_several(y_true: Any, y_pred: Any, path: Path) -> None:
+    if tree.is_nested(y_true) or tree.is_nested(y_pred):
+        raise ValueError(
+            "A loss must look at one output and its target. There are several at "
+            f"{path or 'the top'}: give `loss` the structure of the outputs "
+            f"{tree.map_structure(lambda _: 'X', y_pred)}."
+        )
+
+
 def _walk(
     loss: Any,
     y_true: Any,
@@ -113,12 +122,7 @@ def _walk(
     """Goes down losses, targets and outputs together."""
     if not tree.is_nested(loss):
         if loss is not None:
-            if tree.is_nested(y_true) or tree.is_nested(y_pred):
-                raise ValueError(
-                    "A loss must look at one output and its target. There are several "
-                    f"at {path or 'the top'}: give `loss` the structure of the outputs "
-                    f"{tree.map_structure(lambda _: 'X', y_pred)}."
-                )
+            _refuse_several(y_true, y_pred, path)
             identifier, weight = loss.content
             made = make(identifier, y_true, y_pred)
             found.append(PlannedLoss(path, made, weight, _name(path, names, made)))
