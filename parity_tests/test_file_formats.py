@@ -60,7 +60,7 @@ def test_golden_graphs_with_two_inputs_and_a_shared_model(golden):
 
 @pytest.mark.parametrize("golden", GOLDEN, indirect=True, ids=lambda path: path.stem)
 @pytest.mark.parametrize("name", ["dense.keras", "dense.h5", "old_adam.h5"])
-def test_golden_training_goes_on_where_it_stopped(golden, name):
+def test_golden_training_goes_on_where_it_stopped(golden, name, request):
     folder, expected = golden
     if not (folder / name).exists():
         assert name == "old_adam.h5"  # Keras 3 has no such optimizer
@@ -69,6 +69,9 @@ def test_golden_training_goes_on_where_it_stopped(golden, name):
     stem = name.split(".")[0]
     x = expected[f"{stem}.x"]
     assert int(model.optimizer.iterations) == 3
+    if "keras_3.0.5" in request.node.name:
+        # NB: on JAX, Keras 3.0.5 adds each weight penalty twice when it trains.
+        model.layers[0].kernel.regularizer = mk.regularizers.L2(0.02)
     model.train_on_batch(x, np.ones((len(x), 2), "float32"))
     for i, w in enumerate(model.get_weights()):
         wanted = expected[f"{stem}.after.{i}"]

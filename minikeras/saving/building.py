@@ -9,6 +9,7 @@ from minikeras.saving import keras2, legacy_h5, limits
 from minikeras.saving.audit import audit
 from minikeras.saving.contents import CONFIG, Contents
 from minikeras.saving.errors import FileRefused, refusing
+from minikeras.saving.legacy_operators import name_operators
 from minikeras.saving.weights import read_tree
 from minikeras.serialization import custom_object_scope, deserialize_keras_object
 
@@ -36,6 +37,8 @@ def build_model(
         config = dict(contents.config)
         if not compile:
             config.pop("compile_config", None)
+        if is_legacy and not contents.is_keras_2:
+            config = name_operators(config)
         model = make_model(config, source, place, contents.keras_version)
         with refusing(source, "the weights"):
             if is_legacy:

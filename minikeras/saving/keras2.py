@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minikeras.functions import differentiable
+from minikeras.messages import warn
 from minikeras.registry import public
 from minikeras.saving.keras2_keys import keys_without_effect
 
@@ -274,7 +275,8 @@ _COMPILE = {
 def optimizer(config: Any) -> Any:
     """The config of an optimizer of Keras 2, as one of Keras 3.
 
-    `decay` becomes the schedule that it was: lr / (1 + decay * step).
+    `decay` becomes the schedule that it was: lr / (1 + decay * step). That of Nadam was
+    another one, of its momentum, which Keras 3 does not have.
     """
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         return config
@@ -286,7 +288,13 @@ def optimizer(config: Any) -> Any:
     if config["config"].get("epsilon") is not None:
         inner["epsilon"] = config["config"]["epsilon"]
     decay = config["config"].get("decay")
-    if decay:
+    if name == "Nadam" and (decay or "schedule_decay" in inner):
+        inner.pop("schedule_decay", None)
+        warn(
+            "Nadam had another schedule of its momentum until Keras 2.10. Its state is "
+            "loaded; training goes on with the schedule of Keras 3."
+        )
+    elif decay:
         inner["learning_rate"] = {
             "module": "keras.optimizers.schedules",
             "class_name": "InverseTimeDecay",

@@ -87,7 +87,11 @@ def _kind(variable: Variable, optimizer: Any) -> str:
 
 
 def _nadam_product(optimizer: Any, iterations: Any) -> Given:
-    """The product of Nadam's momenta after so many steps."""
-    steps = np.arange(1, int(iterations.read()) + 1, dtype="float64")
-    product = np.prod(optimizer.beta_1 * (1 - 0.5 * 0.96**steps))
+    """The product of Nadam's momenta after so many steps: beta_1 (1 - 0.96^t / 2).
+
+    NB: Keras 2.11 to 2.15 multiplied it once for every weight, not once a step.
+    """
+    count = max(int(iterations.read()), 0)
+    steps = np.arange(1, min(count, 1000) + 1)  # beyond, 0.96^t is nothing
+    product = float(optimizer.beta_1) ** count * np.prod(1 - 0.5 * 0.96**steps)
     return Given("the product of momenta", np.asarray(product, "float32"))

@@ -252,9 +252,17 @@ def write_model(model: Any, path: str, include_optimizer: bool = True) -> None:
 
 
 def _write_group(group: Any, variables: Sequence[Variable]) -> None:
-    _write_names(group, "weight_names", [v.path for v in variables])
+    names: dict[str, Variable] = {}
     for variable in variables:
-        group.create_dataset(variable.path, data=variable.numpy())
+        # NB: Adafactor's have equal names: Keras cannot write them.
+        name, count = variable.path, 0
+        while name in names:
+            count += 1
+            name = f"{variable.path}_{count}"
+        names[name] = variable
+    _write_names(group, "weight_names", list(names))
+    for name, variable in names.items():
+        group.create_dataset(name, data=variable.numpy())
 
 
 def _write_names(group: Any, name: str, names: list[str]) -> None:

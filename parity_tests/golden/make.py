@@ -45,7 +45,10 @@ def main() -> None:
     model = keras.Sequential(
         [
             L.Input((4,)),
-            L.Dense(3, activation="hard_sigmoid", kernel_regularizer="l2"),
+            # A bias before the normalization would have a gradient of mere rounding.
+            L.Dense(
+                3, activation="hard_sigmoid", kernel_regularizer="l2", use_bias=False
+            ),
             L.BatchNormalization(),
             L.Dense(2, activation="sigmoid"),
         ]
