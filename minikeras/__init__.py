@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        ops,
         optimizers,
         random,
         regularizers,
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "activations backend callbacks config constraints datasets dtype_policies "
-    "initializers interop layers losses metrics models optimizers random regularizers "
-    "saving tree utils"
+    "initializers interop layers losses metrics models ops optimizers random "
+    "regularizers saving tree utils"
 ).split()
 
 # name -> the module that defines it
@@ -81,7 +82,7 @@ _NAMES = {
 # Keras has these; minikeras does not.
 _ABSENT = (
     "applications device distillation distribution export legacy mixed_precision "
-    "ops preprocessing quantizers remat visualization wrappers Function Quantizer "
+    "preprocessing quantizers remat visualization wrappers Function Quantizer "
     "FloatDTypePolicy RematScope StatelessScope SymbolicScope"
 ).split()
 
@@ -117,6 +118,7 @@ __all__ = [
     "metrics",
     "models",
     "name_scope",
+    "ops",
     "optimizers",
     "random",
     "regularizers",

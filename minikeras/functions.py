@@ -68,7 +68,8 @@ class differentiable:
             bound = inspect.signature(self.forward).bind(x, *args, **kwargs)
             first, *_ = bound.arguments
             parameters = {k: v for k, v in bound.arguments.items() if k != first}
-            return symbolic.FunctionOperation(self, parameters)(x)
+            node = getattr(self, "node", symbolic.FunctionOperation)
+            return node(self, parameters)(x)
         x = as_array(x)
         return self.forward(x, *args, **kwargs)[0]
 

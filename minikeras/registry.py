@@ -35,7 +35,9 @@ def public(module: str, name: str | None = None) -> Callable[[T], T]:
 
 _MODULES = (
     "dtype_policies comparisons activations initializers regularizers constraints "
-    "layers models losses metrics optimizers callbacks random saving.keras2"
+    "layers models losses metrics optimizers callbacks random saving.keras2 "
+    "tensors.creation tensors.elementwise tensors.growing tensors.joining "
+    "tensors.network tensors.pairs tensors.products tensors.reductions tensors.shapes"
 ).split()
 
 

@@ -20,6 +20,7 @@ from minikeras.activations.exponential_units import (
 )
 from minikeras.activations.gated import gelu, glu, hard_silu, mish, silu
 from minikeras.activations.identity import linear
+from minikeras.activations.nodes import name_node
 from minikeras.activations.normalizing import log_softmax, softmax, sparsemax
 from minikeras.activations.rectified import (
     leaky_relu,
@@ -50,6 +51,22 @@ _FUNCTIONS = (
     sparse_sigmoid, exponential, hard_sigmoid, hard_silu, hard_tanh, hard_shrink,
     linear, mish, log_softmax, log_sigmoid, sparsemax,
 )  # fmt: skip
+# Their classes in `keras.src.ops.nn`, as files name them; tanh is elsewhere.
+for _function, _cls_name in {
+    leaky_relu: "LeakyRelu", relu6: "Relu6", softmax: "Softmax", celu: "Celu",
+    elu: "Elu", selu: "Selu", softplus: "Softplus", softsign: "Softsign",
+    squareplus: "Squareplus", soft_shrink: "SoftShrink", sparse_plus: "SparsePlus",
+    silu: "Silu", gelu: "Gelu", glu: "Glu", tanh_shrink: "TanhShrink",
+    threshold: "Threshold", sigmoid: "Sigmoid", sparse_sigmoid: "SparseSigmoid",
+    hard_sigmoid: "HardSigmoid", hard_silu: "HardSilu", hard_tanh: "HardTanh",
+    hard_shrink: "HardShrink", log_softmax: "LogSoftmax", log_sigmoid: "LogSigmoid",
+    sparsemax: "Sparsemax",
+}.items():  # fmt: skip
+    name_node(_function, _cls_name, "keras.src.ops.nn")
+name_node(relu, "ReLU", "keras.src.activations.activations")
+public("keras.src.ops.nn", "Relu")(relu.node)  # what `ops.relu` is called
+name_node(tanh, "Tanh", "keras.src.ops.numpy")
+
 _BY_NAME = {function.__name__: function for function in _FUNCTIONS}
 _BY_NAME.update(swish=silu, hard_swish=hard_silu)
 

@@ -9,7 +9,7 @@ import numpy as np
 from minikeras import config, constraints, initializers, regularizers
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
-from minikeras.ops import norm
+from minikeras.ops import normalizing as norm
 from minikeras.registry import public
 
 if TYPE_CHECKING:
