@@ -111,6 +111,8 @@ class Verification:
         with recording_keras(self.theirs) as theirs:
             y_expected = self.theirs(x, training=training)
         kind = "training" if training else "forward"
+        # What a layer returns may be what is left of larger numbers on the way to it.
+        largest = _largest(tree.flatten(x))
         for path, calls in ours.items():
             expected = theirs.get(path, [])
             if len(expected) != len(calls):
@@ -118,12 +120,14 @@ class Verification:
                 self._note(kind, path, Found(problem=text))
                 continue
             for flat, flat_expected in zip(calls, expected, strict=True):
+                largest = max(largest, _largest(flat))
                 for a, b in zip(flat, flat_expected, strict=True):
-                    found = compare(a, b, self.tolerance)
+                    found = compare(a, b, self.tolerance, _left(b) * largest)
                     self._note(kind, path, found, f"the output of {path}")
         flat = zip(tree.flatten(y), tree.flatten(y_expected), strict=True)
         for a, b in flat:
-            found = compare(a, np.asarray(b), self.tolerance)
+            b = np.asarray(b)
+            found = compare(a, b, self.tolerance, _left(b) * largest)
             self._note(kind, "(the model)", found, "the output of the model")
         for (variable, _), value in zip(self.pairs, before, strict=True):
             variable.assign(value)  # batch statistics and seeds, if training
@@ -202,6 +206,22 @@ class Verification:
             owner = [p for name, p in owners.items() if a.name.startswith(f"{name}_")]
             path = owner[-1] if owner else "(the model)"
             self._note("updates", path, found, f"the optimizer's {a.name}")
+
+
+def _largest(arrays: list[Any]) -> float:
+    """The largest finite number in arrays of floats."""
+    found = 0.0
+    for array in arrays:
+        array = np.asarray(array)
+        if array.dtype.kind == "f":
+            finite = array[np.isfinite(array)]
+            found = max(found, float(np.abs(finite).max(initial=0.0)))
+    return found
+
+
+def _left(array: np.ndarray) -> float:
+    """Some roundings; an eighth of what a sum of many terms is allowed."""
+    return rounding(array.dtype) / 8
 
 
 def _kind(name: str) -> str:
