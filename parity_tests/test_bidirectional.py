@@ -231,6 +231,37 @@ class TestModels:
             expected = np.asarray(model(self.WORDS))
             assert_close(np.asarray(again(self.WORDS)), expected, k=16)
 
+    @DTYPES
+    def test_fit_from_nothing_but_the_seed(self, dtype):
+        """Initial weights, and the masks of every kind of dropout inside."""
+
+        def fit(module: Any) -> dict[str, np.ndarray]:
+            module.utils.set_random_seed(8)
+            k = module.layers
+            both = k.Bidirectional(
+                k.GRU(3, return_sequences=True, dropout=0.3, recurrent_dropout=0.2)
+            )
+            layer = [
+                k.Input((4, 2)),
+                both,
+                k.TimeDistributed(k.Dropout(0.3)),
+                k.EinsumDense("abc,cd->abd", (None, 3), activation="tanh"),
+                k.Bidirectional(k.SimpleRNN(2, dropout=0.2), merge_mode="sum"),
+                k.Dense(1),
+            ]
+            model = module.Sequential(layer)
+            model.compile("adam", "mse")
+            options = {"epochs": 2, "batch_size": 8, "verbose": 0}
+            x, y = sequences(20, 4, 2), sequences(20, 1, seed=1)
+            history = model.fit(x, y, **options).history["loss"]
+            found = {f"weight {i}": w for i, w in enumerate(model.get_weights())}
+            return found | {"loss": np.array(history, dtype)}
+
+        with default_dtype(dtype):
+            ours, theirs = fit(minikeras), fit(keras)
+        for name, actual in ours.items():
+            assert_trajectory_close(actual, theirs[name], steps=6, name=name)
+
     def test_states_from_other_layers(self):
         def make(module: Any, make_model: Any) -> Any:
             source, target = module.Input((4, 2)), module.Input((3, 2))

@@ -53,7 +53,8 @@ def masked_softmax(
     """
     if mask is not None:
         scores = np.where(mask, scores, scores.dtype.type(fill))
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf))
+    weights = scores - scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    np.exp(weights, out=weights)
     weights /= weights.sum(axis=-1, keepdims=True)
     residuals = SoftmaxResiduals(weights, mask, zeroed)
     if mask is not None and zeroed:
@@ -70,8 +71,9 @@ def masked_softmax_grad(
     if mask is not None and zeroed:  # in forward: weights = where(mask, weights, 0)
         dweights = np.where(mask, dweights, zero)
     # in forward: weights = softmax(scores)
-    dscores = dweights * weights
-    dscores -= weights * dscores.sum(axis=-1, keepdims=True)
+    common = np.einsum("...s,...s->...", dweights, weights)[..., None]
+    dscores = dweights - common
+    dscores *= weights
     if mask is not None:  # in forward: scores = where(mask, scores, fill)
         dscores = np.where(mask, dscores, zero)
     return dscores

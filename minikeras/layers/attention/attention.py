@@ -213,8 +213,9 @@ class Attention(Layer):
         inputs, kept, softmax, weights, dropout, query_mask, two = residuals
         query, value, *rest = inputs
         dy, d_returned = dy if two else (dy, None)
-        dweights, dvalue = np.zeros_like(weights), np.zeros_like(value)
-        if dy is not None:
+        if dy is None:
+            dweights, dvalue = np.zeros_like(weights), np.zeros_like(value)
+        else:
             if query_mask is not None:  # in forward: y = where(query_mask, y, 0)
                 dy = np.where(query_mask, dy, dy.dtype.type(0))
             # in forward: y = weights @ value

@@ -126,9 +126,9 @@ def attend_heads_grad(
         d_returned: of the weights that were returned, which are those before dropout.
     """
     q, k, v, softmax, weights, kept, axes, shapes = residuals
-    dweights, dv = np.zeros_like(weights), np.zeros_like(v)
-    if dy is not None:
-        # in forward: y = weights @ value
+    if dy is None:
+        dweights, dv = np.zeros_like(weights), np.zeros_like(v)
+    else:  # in forward: y = weights @ value
         dweights, dv = mean_of_values_grad(_heads_first(dy, axes), weights, v)
     if kept is not None:  # in forward: weights = dropout(weights)
         dweights = dropout.backward(dweights, kept, grads)
@@ -163,7 +163,8 @@ def _heads_back(
     """Undoes `_heads_first`, for an array of this shape but for the last axis."""
     order = _order(len(shape), axes)
     x = x.reshape(*(shape[i] for i in order[:-1]), x.shape[-1])
-    return x.transpose(np.argsort(order))
+    # Contiguous: the dense layers read it three times, as rows.
+    return np.ascontiguousarray(x.transpose(np.argsort(order)))
 
 
 def _for_heads(
