@@ -15,6 +15,7 @@ from minikeras import config, identifiers
 from minikeras.casting import cast
 from minikeras.messages import Checked
 from minikeras.registry import public
+from minikeras.tracing import refuse_value
 from minikeras.variables import Variable
 
 
@@ -287,7 +288,10 @@ def _no_gradient(name: str) -> str:
 
 
 def _array(x: Any) -> np.ndarray:
-    return x.value if isinstance(x, Variable) else np.asarray(x)
+    if isinstance(x, Variable):
+        refuse_value(f"The penalty of variable '{x.path}'")
+        return x.value
+    return np.asarray(x)
 
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minikeras import budget, config, naming
+from minikeras.tracing import refuse_value, tracing
 
 
 def standardize_dtype(dtype: Any) -> str:
@@ -186,6 +185,7 @@ class Variable:
         Raises:
             ValueError: if the shapes differ; the variable is then unchanged.
         """
+        self._refuse_value()
         array = np.asarray(value)
         if array.shape != self._array.shape:
             raise ValueError(
@@ -204,13 +204,19 @@ class Variable:
 
     def assign_add(self, value: Any) -> np.ndarray:
         """`variable += value`, in place."""
-        return self.assign(self._array + np.asarray(value, self._array.dtype))
+        value = np.asarray(value, self._array.dtype)
+        if value.shape != self._array.shape:
+            return self.assign(self._array + value)
+        self._refuse_value()
+        self._array += value
+        return self.value
 
     def assign_sub(self, value: Any) -> np.ndarray:
         """`variable -= value`, in place."""
         return self.assign(self._array - np.asarray(value, self._array.dtype))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._refuse_value()
         array = self._array if dtype is None else self._array.astype(dtype, copy=False)
         if array is self._array:
             if copy is False:
@@ -236,7 +242,11 @@ class Variable:
     def __bool__(self) -> bool:
         return bool(self._scalar())
 
+    def _refuse_value(self) -> None:
+        refuse_value(f"The value of variable '{self.path}'")
+
     def _scalar(self) -> Any:
+        self._refuse_value()
         if self._array.size != 1:
             raise TypeError(
                 "Only scalar arrays can be converted to Python scalars. "
@@ -302,24 +312,6 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, path: str) -> np.nd
             f"Expected: shape={tuple(shape)}"
         )
     return value
-
-
-_local = threading.local()
-
-
-def tracing() -> bool:
-    """Whether a `call` is being traced: operators of variables then record nodes."""
-    return getattr(_local, "depth", 0) > 0
-
-
-@contextmanager
-def trace_variables() -> Iterator[None]:
-    """Within it the operators of variables record nodes, as those of tensors do."""
-    _local.depth = getattr(_local, "depth", 0) + 1
-    try:
-        yield
-    finally:
-        _local.depth -= 1
 
 
 def _read(variable: Variable) -> Any:

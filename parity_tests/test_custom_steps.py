@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 import minikeras
-from minikeras import layers
 from parity_tests.functions import default_dtype
 from parity_tests.model_twins import (
     call,
@@ -121,16 +119,6 @@ class TestSteps:
             return compiled(Own(x, k.layers.Dense(2)(x)), loss="mse", metrics=["mae"])
 
         check_fit(make, X, Y, batch_size=5, epochs=2, validation_split=0.25)
-
-    def test_overriding_compute_loss_is_refused_in_fit(self):
-        class Own(minikeras.Model):
-            def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
-                return np.float32(0)
-
-        x = minikeras.Input((4,))
-        model = compiled(Own(x, layers.Dense(2)(x)), loss="mse")
-        with pytest.raises(NotImplementedError, match="without a gradient"):
-            model.fit(X, Y, verbose=0)
 
     def test_a_subclass_called_with_inputs_and_outputs_is_functional(self):
         for k in (minikeras, keras):

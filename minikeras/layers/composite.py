@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minikeras import tree
 from minikeras.graph import Graph, GraphResiduals
 from minikeras.symbolic import KerasTensor, passing_calls
-from minikeras.variables import trace_variables
+from minikeras.tracing import trace_variables
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients

@@ -38,7 +38,8 @@ from minikeras.symbolic import (
     any_symbolic,
     is_keras_tensor,
 )
-from minikeras.variables import Variable, tracing
+from minikeras.tracing import refuse_value, tracing
+from minikeras.variables import Variable, dtype_name
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
@@ -203,7 +204,7 @@ class Layer(Buildable, Configured, Operation):
         takes_mask = traced or "mask" in self._forward_takes
         if mask is not None and takes_mask and "mask" not in kwargs:
             kwargs = {**kwargs, "mask": mask}
-        args = tuple(self._cast(a) for a in args)
+        args = tuple([self._cast(a) for a in args])
         return self.forward(*args, **kwargs)
 
     def run_backward(
@@ -219,7 +220,7 @@ class Layer(Buildable, Configured, Operation):
         if isinstance(x, np.ndarray):
             if x.dtype.kind == "f" and self.autocast:
                 dtype = self.input_dtype
-                return x if x.dtype.name == dtype else x.astype(dtype)
+                return x if dtype_name(x.dtype) == dtype else x.astype(dtype)
             return x
         if isinstance(x, list | tuple | dict):
             return tree.map_structure(self._cast, x)
@@ -350,6 +351,7 @@ class Layer(Buildable, Configured, Operation):
     @property
     def losses(self) -> list[Any]:
         """Penalties: of activities in the last call on arrays, then of the weights."""
+        refuse_value(f"`losses` of layer '{self.name}'")
         found = list(self._call_losses)
         for layer in self._all_sublayers():
             found.extend(layer._call_losses)

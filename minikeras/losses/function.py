@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from minikeras.functions import differentiable
+from minikeras.losses import symbolic
 from minikeras.losses.loss import Loss
 from minikeras.losses.reduction import squeeze_or_expand_to_same_rank
 from minikeras.messages import warn
@@ -46,6 +48,17 @@ class loss_function(differentiable):
         super().__init__(function)
         self.formula = function
         self.forward = self._forward
+
+    def __call__(self, y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Any:
+        """The values alone; in a traced `compute_loss` symbolic, see `symbolic.py`."""
+        if symbolic.is_recording(y_true, y_pred):
+            bound = inspect.signature(self.formula).bind(
+                y_true, y_pred, *args, **kwargs
+            )
+            parameters = dict(list(bound.arguments.items())[2:])
+            alone = LossFunctionWrapper(self, None, self.__name__, **parameters)
+            return symbolic.record(alone, y_true, y_pred, None, None)
+        return super().__call__(y_true, y_pred, *args, **kwargs)
 
     def _forward(
         self, y_true: Any, y_pred: Any, *args: Any, **kwargs: Any

@@ -9,6 +9,7 @@ import numpy as np
 from minikeras import dtype_policies
 from minikeras.config import floatx
 from minikeras.losses import reduction as reductions
+from minikeras.losses import symbolic
 from minikeras.messages import Checked
 from minikeras.naming import auto_name
 from minikeras.ops.elementwise import unbroadcast
@@ -245,7 +246,11 @@ class Loss(Checked):
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, mask: Any = None
     ) -> Any:
-        """The loss."""
+        """The loss; in a traced `compute_loss` symbolic, see `symbolic.py`."""
+        if symbolic.is_recording(y_true, y_pred):
+            if mask is None:
+                mask = getattr(y_pred, "_keras_mask", None)
+            return symbolic.record(self, y_true, y_pred, sample_weight, mask)
         return self.forward(y_true, y_pred, sample_weight, mask)[0]
 
     def get_config(self) -> dict[str, Any]:

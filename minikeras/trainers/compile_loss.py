@@ -9,6 +9,7 @@ import numpy as np
 
 from minikeras import config, losses, tree
 from minikeras.losses import Loss, LossFunctionWrapper
+from minikeras.losses.symbolic import on_logits
 from minikeras.metrics import Mean
 from minikeras.trainers import loss_plan
 from minikeras.trainers.compile_metrics import (
@@ -341,13 +342,7 @@ class CompileLoss:
         shapes = np.shape(y_true)[1:], np.shape(y_pred)[1:]
         key = (id(loss), pair[0], y_pred.dtype, np.ndim(y_true), *shapes)
         if key not in self._twins:
-            # NB: any crossentropy takes the logits of softmax and sigmoid alike, in
-            # Keras: a binary crossentropy after a softmax is that of its logits.
-            function = getattr(loss, "fn", None)
-            activation = getattr(function, "logits_of", None) or pair[0]
-            self._twins[key] = loss.on_logits(
-                activation, np.shape(y_true), np.shape(y_pred), str(y_pred.dtype)
-            )
+            self._twins[key] = on_logits(loss, pair[0], y_true, y_pred)
         return self._twins[key]
 
 

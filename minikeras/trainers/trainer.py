@@ -35,10 +35,8 @@ class Trainer(CompileState):
         Args:
             data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
         """
-        from minikeras.trainers.step import run_step
-
-        self._refuse_overridden_loss()
         x, y, sample_weight = unpack_x_y_sample_weight(data)
+        run_step = self._step_function()
         result = run_step(self, x, y, sample_weight, training=True, gradients=True)
         self._loss_tracker.update_state(result.loss, sample_weight=_batch_size(x))
         trainable = run_of(self).trainable
@@ -50,19 +48,11 @@ class Trainer(CompileState):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One batch of `evaluate`: forward and loss."""
-        from minikeras.trainers.step import run_step
-
         x, y, sample_weight = unpack_x_y_sample_weight(data)
-        if type(self).compute_loss is not Trainer.compute_loss:
-            y_pred = self(x, training=False)
-            loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
-        else:
-            result = run_step(
-                self, x, y, sample_weight, training=False, gradients=False
-            )
-            y_pred, loss = result.y_pred, result.loss
-        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        run_step = self._step_function()
+        result = run_step(self, x, y, sample_weight, training=False, gradients=False)
+        self._loss_tracker.update_state(result.loss, sample_weight=_batch_size(x))
+        return self.compute_metrics(x, y, result.y_pred, sample_weight=sample_weight)
 
     def predict_step(self, data: Any) -> Any:
         """One batch of `predict`: forward, nothing kept."""
@@ -86,11 +76,23 @@ class Trainer(CompileState):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The total loss of predictions, as a number.
+        """The total loss of predictions. Override it to train with another.
 
-        Note: `train_step` does not call it, since a number carries no gradient. To
-        train with another loss, pass it to `compile`, or override `train_step`.
+        An override is traced, so that its gradient is known: see `own_loss.py` for
+        what it may be made of. Without one, steps do not call this.
+
+        Args:
+            x, y, sample_weight: the batch.
+            y_pred: the outputs.
+            training: whether this is a training step.
+
+        Returns:
+            A number; a symbolic tensor for symbolic ones.
         """
+        if "_loss_trace" in self.__dict__:
+            from minikeras.trainers import own_loss
+
+            return own_loss.compiled_loss(self, y, y_pred, sample_weight)
         losses = []
         if self._compile_loss is not None:
             losses.append(self._compile_loss(y, y_pred, sample_weight))
@@ -101,14 +103,20 @@ class Trainer(CompileState):
             )
         return losses[0] if len(losses) == 1 else np.sum(losses)
 
-    def _refuse_overridden_loss(self) -> None:
-        if type(self).compute_loss is not Trainer.compute_loss:
-            raise NotImplementedError(
-                f"{type(self).__name__} overrides `compute_loss`, whose result is a "
-                "number without a gradient. Pass a loss made with `@differentiable` to "
-                "`compile(loss=...)`, or override `train_step(data)`: forward, "
-                "loss.forward, backward, optimizer.apply."
-            )
+    def _step_function(self) -> Any:
+        if type(self).compute_loss is Trainer.compute_loss:
+            from minikeras.trainers.step import run_step
+        else:
+            from minikeras.trainers.own_loss_step import run_step
+        return run_step
+
+    @property
+    def losses(self) -> list[Any]:
+        """See `Layer.losses`; symbolic while `compute_loss` is traced."""
+        trace = self.__dict__.get("_loss_trace")
+        if trace is not None:
+            return trace.losses()
+        return super().losses  # type: ignore[misc]
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
