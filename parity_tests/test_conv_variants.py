@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,6 +28,8 @@ from parity_tests.twins import check_config_travels, check_same_error
 
 REGULARIZERS = st.sampled_from([None, "l1", "l2"])
 CONSTRAINTS = st.sampled_from([None, "non_neg", "max_norm"])
+# One layer costs 0.2 s, and there are eight classes in two dtypes.
+few = hypothesis.settings(max_examples=max(5, hypothesis.settings().max_examples // 2))
 TRANSPOSED = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"]
 DEPTHWISE = ["DepthwiseConv1D", "DepthwiseConv2D"]
 SEPARABLE = ["SeparableConv1D", "SeparableConv2D"]
@@ -151,6 +154,7 @@ def depthwise_cases(draw, name):
 
 class TestTransposed:
     @each(TRANSPOSED)
+    @few
     @given(data=st.data(), seed=st.integers(0, 99))
     def test_equals_keras(self, name, dtype, data, seed):
         config, x = data.draw(transposed_cases(name, dtype))
@@ -241,6 +245,7 @@ class TestTransposed:
 
 class TestVolumes:
     @each(["Conv3D"])
+    @few
     @given(data=st.data(), seed=st.integers(0, 99))
     def test_equals_keras(self, name, dtype, data, seed):
         """NB: TensorFlow on CPU has no dilated convolution of volumes."""
@@ -257,6 +262,7 @@ class TestVolumes:
 
 class TestDepthwise:
     @each(DEPTHWISE + SEPARABLE)
+    @few
     @given(data=st.data(), seed=st.integers(0, 99))
     def test_equals_keras(self, name, dtype, data, seed):
         config, x = data.draw(depthwise_cases(name))
