@@ -160,6 +160,16 @@ def test_theano_kernels_are_turned_around(tmp_path):
     assert np.array_equal(loaded.layers[0].kernel.numpy(), kernel[::-1, ::-1])
 
 
+def test_what_theano_padded_otherwise_is_named(tmp_path):
+    layer = mk.layers.Conv2D(2, 2, padding="same", name="even")
+    mk.Sequential([mk.Input((6, 6, 1)), layer]).save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        for group in (file, file["model_weights"]):
+            group.attrs["keras_version"], group.attrs["backend"] = "2.1.0", "theano"
+    with pytest.warns(UserWarning, match="'even': with an even kernel Theano"):
+        mk.models.load_model(tmp_path / "m.h5")
+
+
 @pytest.mark.parametrize(
     ("version", "key", "value", "says"),
     [

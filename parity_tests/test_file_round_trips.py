@@ -96,6 +96,24 @@ def test_drawn_models(ending: str, dtype: str, make: Architecture, tmp_path_fact
         assert_equal(found["arrays"], [])
 
 
+def test_operators_in_a_legacy_file(tmp_path):
+    """NB: Keras does not read its own; it reads what we write."""
+    inputs = keras.Input((3,))
+    inner = keras.Input((3,))
+    nested = keras.Model(inner, 2.0 * inner - 1.0, name="nested")
+    added = keras.layers.Add()([keras.layers.Dense(3)(inputs), inputs])
+    theirs = keras.Model(inputs, nested(added) / (1.0 + inputs * inputs))
+    theirs.save(tmp_path / "theirs.h5")
+    with pytest.raises((TypeError, ValueError), match="positional arguments"):
+        keras.models.load_model(tmp_path / "theirs.h5")
+    ours = minikeras.models.load_model(tmp_path / "theirs.h5")
+    ours.save(tmp_path / "ours.h5")
+    again = keras.models.load_model(tmp_path / "ours.h5")
+    x = RNG.standard_normal((4, 3)).astype("float32")
+    for model in (ours, again):
+        compare_numbers(call(model, "predict", x), call(theirs, "predict", x), steps=20)
+
+
 # --- Every optimizer ------------------------------------------------------------------
 
 

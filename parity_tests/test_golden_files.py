@@ -1,7 +1,6 @@
 """Files that versions 2.0 to 2.15 of Keras wrote themselves: read as they meant them.
 
-`golden/make_old.py` made them; each zip says which version and backend it is from. What
-minikeras does not have yet is left out here, by name.
+`golden/make_old.py` made them; each zip says which version and backend it is from.
 """
 
 from __future__ import annotations
@@ -20,12 +19,6 @@ import minikeras as mk
 from parity_tests.tolerance import assert_close, assert_equal, assert_trajectory_close
 
 ZIPS = sorted((Path(__file__).parent / "golden" / "old").glob("*.zip"))
-NEEDS = {
-    "gru": ["GRU"],
-    "gru_after": ["GRU"],
-    "simplernn": ["SimpleRNN"],
-    "both_ways": ["Bidirectional", "TimeDistributed"],
-}
 CLASSES = "SGD RMSprop Adam Adagrad Adadelta Adamax Nadam Ftrl".split()
 WITHOUT_MODEL = ("weights_only", "time_major")
 # The graph of TensorFlow 1 does not order reading a weight and updating it: one more
@@ -38,19 +31,11 @@ def optimizer_of(name):
     return next((c for c in CLASSES if c.lower() == first), None)
 
 
-def exists(name):
-    stem = name.partition(".")[0]
-    optimizer = optimizer_of(stem)
-    return all(hasattr(mk.layers, layer) for layer in NEEDS.get(stem, [])) and (
-        optimizer is None or hasattr(mk.optimizers, optimizer)
-    )
-
-
 def members():
     for path in ZIPS:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
-                if name.endswith((".h5", ".keras")) and exists(name):
+                if name.endswith((".h5", ".keras")):
                     yield path, name
 
 

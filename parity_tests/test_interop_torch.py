@@ -79,15 +79,6 @@ CASES = {
 }
 
 
-def exists(case):
-    names = [name for name, _ in CASES[case]]
-    names += [c["layer"][0] for _, c in CASES[case] if "layer" in c]
-    return all(hasattr(layers, name) for name in names)
-
-
-PRESENT = [case for case in CASES if exists(case)]
-
-
 def state_of(case):
     start = f"{case}/state/"
     return {k.removeprefix(start): v for k, v in ARRAYS.items() if k.startswith(start)}
@@ -123,7 +114,7 @@ def weights(model):
 FLATTEN = {"flatten": "channels_first"}
 
 
-@pytest.mark.parametrize("case", PRESENT)
+@pytest.mark.parametrize("case", CASES)
 def test_loaded_weights_compute_what_pytorch_did(case):
     model = model_for(case)
     assert from_torch(model, state_of(case), **FLATTEN) is model
@@ -131,7 +122,7 @@ def test_loaded_weights_compute_what_pytorch_did(case):
     assert_close(model.predict(x, verbose=0), y, name=case, k=200)
 
 
-@pytest.mark.parametrize("case", PRESENT)
+@pytest.mark.parametrize("case", CASES)
 def test_back_to_pytorch(case):
     model, state = model_for(case), state_of(case)
     from_torch(model, state, **FLATTEN)
@@ -149,7 +140,7 @@ def test_back_to_pytorch(case):
             assert_equal(back[name], array)
 
 
-@pytest.mark.parametrize("case", PRESENT)
+@pytest.mark.parametrize("case", CASES)
 def test_there_and_back_changes_no_weight(case):
     model = model_for(case)
     again = model_for(case)
@@ -319,13 +310,11 @@ def test_a_doubtful_epsilon_is_named():
         from_torch(model, state_of("batchnorm1d"))
 
 
-if hasattr(layers, "GRU"):
-
-    def test_gru_that_resets_before_is_another_function():
-        layer = layers.GRU(4, reset_after=False)
-        layer.build((None, 5, 3))
-        with pytest.raises(ValueError, match="Make the layer with `reset_after=True`"):
-            from_torch(layer, state_of("gru"))
+def test_gru_that_resets_before_is_another_function():
+    layer = layers.GRU(4, reset_after=False)
+    layer.build((None, 5, 3))
+    with pytest.raises(ValueError, match="Make the layer with `reset_after=True`"):
+        from_torch(layer, state_of("gru"))
 
 
 # --- Live, where PyTorch is installed -------------------------------------------------
@@ -363,7 +352,7 @@ if importlib.util.find_spec("torch"):
         y = model.predict(x.transpose(0, 2, 3, 1), verbose=0)
         assert_close(y, run(net, x), k=400)
 
-    @pytest.mark.parametrize("name", [n for n in ("LSTM", "GRU") if hasattr(layers, n)])
+    @pytest.mark.parametrize("name", ["LSTM", "GRU"])
     @given(seed=st.integers(0, 99), inputs=st.integers(1, 4), units=st.integers(1, 4))
     def test_live_recurrent_to_pytorch(name, seed, inputs, units):
         mk.utils.set_random_seed(seed)

@@ -74,6 +74,7 @@ def load_into(
             array = stored.read()
             if flips and array.ndim > 2 and type(layer).__name__ in _CONVOLUTIONS:
                 array = np.flip(array, axis=tuple(range(array.ndim - 2)))
+                _check_theano_padding(layer, array)
             planned.append((variable, array))
     if problems and not skip_mismatch:
         raise FileRefused(
@@ -87,6 +88,16 @@ def load_into(
     for variable, array in planned:
         variable.assign(array)
     return {id(variable) for variable, _ in planned}
+
+
+def _check_theano_padding(layer: Any, kernel: np.ndarray) -> None:
+    even = any(size % 2 == 0 for size in kernel.shape[:-2])
+    if getattr(layer, "padding", None) == "same" and even:
+        warn(
+            f"{type(layer).__name__} '{layer.name}': with an even kernel Theano put "
+            "the odd row of padding='same' on the other side. The results are not "
+            "those that it gave."
+        )
 
 
 def _layer_arrays(contents: Contents, group: Any, name: str) -> list[StoredArray]:
