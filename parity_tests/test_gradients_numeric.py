@@ -184,7 +184,8 @@ SIGNS = np.sign(TARGETS - 0.25)
 
 
 def _targets(name: str) -> np.ndarray:
-    if name.startswith(("Sparse", "sparse")):
+    integers = ("Sparse", "sparse", "Circle", "circle", "CategoricalGeneralized")
+    if name.startswith((*integers, "categorical_generalized")):
         return CLASSES
     return SIGNS if "inge" in name else TARGETS
 
@@ -195,6 +196,8 @@ def _targets(name: str) -> np.ndarray:
 )
 def test_loss(name: str) -> None:
     made = getattr(losses, name)
+    if name == "categorical_generalized_cross_entropy":
+        made = losses.LossFunctionWrapper(made, q=0.7)
     if isinstance(made, type):
         made = made()
         weights = {"sample_weight": np.array([0.5, 2.0, 0.0])}
