@@ -19,6 +19,9 @@ class Gradients:
         variables: collect for these only. Without it, for every variable whose
             `trainable` is True.
 
+    Attributes:
+        wanted: the ids of these, or None.
+
     >>> w = Variable(np.ones(2, "float32"))
     >>> grads = Gradients()
     >>> grads.add(w, np.array([1, 2], "float32"))
@@ -28,7 +31,9 @@ class Gradients:
     """
 
     def __init__(self, variables: Iterable[Variable] | None = None):
-        self._wanted = None if variables is None else {id(v) for v in variables}
+        self.wanted = None
+        if variables is not None:
+            self.wanted = frozenset([id(v) for v in variables])
         self._sums: dict[int, tuple[Variable, np.ndarray]] = {}
         self._owned: set[int] = set()  # those whose array nobody else holds
 
@@ -36,9 +41,9 @@ class Gradients:
         """Whether a gradient of `variable` would be kept; if not, skip the work."""
         if variable is None:
             return False
-        if self._wanted is None:
+        if self.wanted is None:
             return variable.trainable
-        return id(variable) in self._wanted
+        return id(variable) in self.wanted
 
     def add(self, variable: Variable, gradient: np.ndarray) -> None:
         """Adds `gradient` (shape and dtype of `variable`) to the variable's sum."""
@@ -75,7 +80,7 @@ class Gradients:
     def empty_copy(self) -> Gradients:
         """Collects for the same variables, has none yet."""
         copy = Gradients()
-        copy._wanted = self._wanted
+        copy.wanted = self.wanted
         return copy
 
     def get(self, variable: Variable) -> np.ndarray | None:

@@ -57,6 +57,7 @@ class Graph:
             for node in self.nodes
             if not node.is_input and not given.issuperset(id(t) for t in node.outputs)
         ]
+        self._known_live: tuple[Any, set[int]] = (None, set())
         self._find_last_uses()
         self._find_logits()
 
@@ -113,20 +114,21 @@ class Graph:
         penalties: list[Any] = []
         for step in self.steps:
             args, kwargs = step.arguments(values)
-            if step.named_masks and known_masks:
-                kwargs = step.with_masks(kwargs, known_masks)
-            operation = step.operation
-            mask = _mask_of(step.first, known_masks) if known_masks else None
-            passed = mask if step.one_tensor_argument else None
+            operation, mask, passed = step.operation, None, None
+            if known_masks:
+                if step.named_masks:
+                    kwargs = step.with_masks(kwargs, known_masks)
+                mask = _mask_of(step.first, known_masks)
+                passed = mask if step.one_tensor_argument else None
             if step.may_have_logits:
                 y, residuals = run_forward(operation, args, kwargs, training, passed)
             else:
                 y, residuals = operation.run_forward(args, kwargs, training, passed)
-            flat = [y] if len(step.output_ids) == 1 else tree.flatten(y)
+            flat = [y] if step.one_output else tree.flatten(y)
             handed_on = ()
             if step.may_have_logits:
                 handed_on = find_logits(step, flat, residuals, values, logits)
-            if step.is_layer:
+            if step.is_layer and (known_masks or step.may_make_masks or kwargs):
                 mask = kwargs.get("mask", mask)
                 _pass_masks_on(step, args, kwargs, mask, residuals, known_masks)
                 for tensor in step.named_masks.values():
@@ -188,9 +190,10 @@ class Graph:
             if step.output_ids[0] not in live:
                 continue  # no trainable weight here or before
             flat = [sums.pop(key, None) for key in step.output_ids]
-            flat = add_penalty_gradients(step.operation, record, flat)
+            if record.penalized:
+                flat = add_penalty_gradients(step.operation, record, flat)
             dlogits = take_dlogits(step, record, of_logits) if of_logits else ()
-            if not dlogits and all(dy is None for dy in flat):
+            if not dlogits and all([dy is None for dy in flat]):
                 if getattr(record.residuals, "activity_loss", None) is None:
                     continue
             if record.shapes:
@@ -200,7 +203,7 @@ class Graph:
             dy = flat[0] if len(flat) == 1 else None
             if dy is None or tree.is_nested(node.output_structure):
                 dy = tree.pack_sequence_as(node.output_structure, flat)
-            wanted = any(id(t) in live for t in node.input_tensors)
+            wanted = not live.isdisjoint(step.input_ids)
             dx = run_backward(
                 step.operation, dy, dlogits, record.residuals, grads, wanted
             )
@@ -211,12 +214,16 @@ class Graph:
     def _live_tensors(self, grads: Gradients, need_dx: bool) -> set[int]:
         """The tensors whose gradients somebody wants: those that depend on a wanted
         weight, or on an input if the inputs' gradients are wanted."""
+        key = (need_dx, grads.wanted)
+        if key == self._known_live[0] and grads.wanted is not None:
+            return self._known_live[1]  # as in the last step
         live = {id(t) for t in self.inputs if need_dx and "float" in t.dtype}
         for step in self.steps:
             if any(id(t) in live for t in step.node.input_tensors) or any(
                 grads.wants(v) for v in step.variables
             ):
                 live.update(step.output_ids)
+        self._known_live = (key, live)
         return live
 
 
@@ -227,6 +234,10 @@ def _is_tensor(x: Any) -> bool:
 def _distribute(node: Node, dx: Any, sums: dict[int, Any], live: set[int]) -> None:
     """Hands the gradients of a call's arguments to the tensors they came from."""
     arguments = node.tensor_arguments
+    if len(arguments) == 1 and _is_tensor(arguments[0]):  # nearly always
+        if id(arguments[0]) in live:
+            accumulate(sums, arguments[0], dx)
+        return
     gradients = [dx] if len(arguments) == 1 else dx
     if len(gradients) != len(arguments):
         raise ValueError(
@@ -302,8 +313,6 @@ def penalize(
 
 
 def add_penalty_gradients(operation: Any, record: Record, flat: list[Any]) -> list[Any]:
-    if not record.penalized:
-        return flat
     from minikeras.regularizers import gradient_of
 
     regularizer = operation.activity_regularizer

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minikeras.symbolic import KerasTensor, Node
+from minikeras.variables import dtype_name
 
 
 class Logits(NamedTuple):
@@ -57,7 +58,9 @@ class Step:
     def __init__(self, node: Node):
         self.node = node
         self.operation = node.operation
+        self.input_ids = [id(t) for t in node.input_tensors]
         self.output_ids = [id(t) for t in node.outputs]
+        self.one_output = len(self.output_ids) == 1
         # The first argument's mask is the one that travels.
         self.first = (
             node.args[0] if node.args else next(iter(node.kwargs.values()), None)
@@ -70,6 +73,7 @@ class Step:
         self.masks = bool(getattr(self.operation, "supports_masking", False))
         self.makes_mask = bool(getattr(self.operation, "makes_mask", False))
         self.is_layer = hasattr(self.operation, "compute_mask")
+        self.may_make_masks = self.makes_mask or _is_made_of_others(self.operation)
         self.named_masks = _named_masks(node)
         # A user's layer gets zeros for an output that nobody used, ours get None.
         zeros = getattr(self.operation, "_wants_zeros", False)
@@ -103,6 +107,13 @@ class Step:
         return {**kwargs, **found} if found else kwargs
 
 
+def _is_made_of_others(operation: Any) -> bool:
+    """Whether there is a graph inside, which knows masks of its own."""
+    if not hasattr(operation, "_sublayers"):  # an operator
+        return False
+    return operation._is_made_of_layers() or bool(operation._sublayers())
+
+
 def _named_masks(node: Node) -> dict[str, KerasTensor]:
     """`{"value_mask": value, ...}` for the operations that take masks by name."""
     names = getattr(node.operation, "mask_arguments", ())
@@ -118,7 +129,7 @@ def accumulate(sums: dict[int, Any], tensor: KerasTensor, gradient: Any) -> None
     """Adds out of place: a layer may return the same array for several inputs."""
     if gradient is None:
         return
-    if gradient.dtype.name != tensor.dtype and "float" in tensor.dtype:
+    if dtype_name(gradient.dtype) != tensor.dtype and "float" in tensor.dtype:
         gradient = gradient.astype(tensor.dtype)
     known = sums.get(id(tensor))
     sums[id(tensor)] = gradient if known is None else known + gradient

@@ -70,7 +70,9 @@ def binary_crossentropy(
 def _(dvalues, residuals):
     slope, axis = residuals
     count = slope.size / max(dvalues.size, 1)  # terms in each mean
-    return np.expand_dims(dvalues / count, axis) * slope
+    dterms = dvalues / count
+    dterms = dterms[..., None] if axis == -1 else np.expand_dims(dterms, axis)
+    return dterms * slope
 
 
 binary_crossentropy.logits_of = "sigmoid"

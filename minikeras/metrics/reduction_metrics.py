@@ -121,6 +121,12 @@ class Mean(Metric):
             sample_weight: one weight per example or per value.
             mask: which values count; without sample weights it has no effect.
         """
+        if mask is None and type(sample_weight) is int and np.ndim(values) == 0:
+            # The loss of a batch, for so many examples: nothing to reduce.
+            weight = self.total.value.dtype.type(sample_weight)
+            self.total.assign_add(weight.dtype.type(values) * weight)
+            self.count.assign_add(weight)
+            return
         values, weights = reduce_to_samplewise_values(
             values, sample_weight, np.mean, self.dtype, mask
         )

@@ -17,6 +17,7 @@ from minikeras.messages import warn
 from minikeras.models.model import Model
 from minikeras.registry import public
 from minikeras.symbolic import KerasTensor, Node
+from minikeras.variables import dtype_name
 
 
 @public("keras.src.models.functional")
@@ -227,7 +228,7 @@ class Functional(Model):
                 f"Input '{name}' of model '{self._owner}' expects numbers. Received: "
                 f" an array of dtype {x.dtype}"
             )
-        if x.dtype.name != tensor.dtype:
+        if dtype_name(x.dtype) != tensor.dtype:
             x = x.astype(tensor.dtype)
         rank = len(tensor.shape)
         if x.ndim == rank + 1 and x.shape[-1] == 1:

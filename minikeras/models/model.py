@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -109,7 +110,7 @@ class Model(Trainer, Layer):
 
     @property
     def _call_takes_training(self) -> bool:
-        return "training" in accepts(type(self).call, ("training",))
+        return _takes_training(type(self).call)
 
     def _note_shapes(self, inputs: Any) -> None:
         """Remembers the first inputs' shapes: a saved model is built from them."""
@@ -260,6 +261,11 @@ class Model(Trainer, Layer):
     def get_build_config(self) -> dict[str, Any] | None:
         """The shape the model was built with."""
         return super().get_build_config()
+
+
+@functools.cache
+def _takes_training(call: Any) -> bool:
+    return "training" in accepts(call, ("training",))
 
 
 def _is_functional_call(args: tuple, kwargs: dict[str, Any]) -> bool:

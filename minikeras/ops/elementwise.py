@@ -26,7 +26,7 @@ def unbroadcast(dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def rows(x: np.ndarray) -> np.ndarray:
     """All leading axes as one: (..., D) -> (n, D), a view if x is contiguous."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def sum_rows(dy: np.ndarray) -> np.ndarray:

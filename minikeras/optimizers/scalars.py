@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,14 @@ def cast(value: Any, dtype: Any) -> Any:
     >>> cast(0.9, "float64"), cast(np.float64(0.9), "float64")
     (np.float64(0.8999999761581421), np.float64(0.9))
     """
+    if type(value) is float and dtype is not None:
+        return _cast_number(value, dtype)
+    return casting.cast(value, dtype)[()]
+
+
+@functools.lru_cache(maxsize=256)
+def _cast_number(value: float, dtype: Any) -> Any:
+    """An optimizer's constants are the same in every step."""
     return casting.cast(value, dtype)[()]
 
 

@@ -109,7 +109,7 @@ def _run_whole(
 def _total(loss: Any, activity_loss: Any, penalized: list[Any]) -> Any:
     """The sum of the compiled loss and all penalties."""
     parts = [] if loss is None else [loss]
-    if np.any(activity_loss):
+    if type(activity_loss) is not int and np.any(activity_loss):  # 0: there is none
         parts.append(activity_loss)
     parts.extend(variable.regularizer(variable.value) for variable in penalized)
     if not parts:
