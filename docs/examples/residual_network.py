@@ -32,9 +32,9 @@ def train(keras: Any, images: np.ndarray, labels: np.ndarray, epochs: int = 8) -
     x = block(keras, x, 16, strides=2)
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
-    rate = keras.optimizers.schedules.CosineDecay(0.01, 180)
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 180)
     model.compile(
-        keras.optimizers.Adam(rate),
+        keras.optimizers.SGD(rate, momentum=0.9),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
