@@ -49,7 +49,12 @@ def check_call(
     signature = _signature(function)
     if not args and signature.free and signature.required <= kwargs.keys():
         return
-    if not args and signature.required <= kwargs.keys() <= signature.names:
+    given = signature.order[: len(args)]
+    if (
+        len(given) == len(args)
+        and kwargs.keys() <= signature.names.difference(given)
+        and signature.required.difference(given) <= kwargs.keys()
+    ):
         return
     try:
         signature.whole.bind(None, *args, **kwargs)
@@ -78,6 +83,7 @@ def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
 class _Signature(NamedTuple):
     whole: inspect.Signature
     names: frozenset[str]
+    order: tuple[str, ...]  # of those that may be given by position
     required: frozenset[str]
     free: bool  # takes any keyword
 
@@ -90,9 +96,13 @@ def _signature(function: Callable[..., Any]) -> _Signature:
     named = [p for p in parameters if p.kind not in starred]
     required = {p.name for p in named if p.default is p.empty}
     free = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return _Signature(
-        whole, frozenset(p.name for p in named), frozenset(required), free
+    by_position = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
     )
+    order = tuple(p.name for p in named if p.kind in by_position)
+    names = frozenset(p.name for p in named)
+    return _Signature(whole, names, order, frozenset(required), free)
 
 
 def entry_point(method: Callable[..., Any]) -> Callable[..., Any]:

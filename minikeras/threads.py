@@ -12,6 +12,7 @@ threads: a job is cut by shapes alone, and its results are taken in order.
 from __future__ import annotations
 
 import contextvars
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -182,18 +183,19 @@ def current_pool() -> Pool | None:
 
 _lock = threading.Lock()
 _users = 0  # how many blocks are running, in all threads
-_limiter: Any = None
-_controller: Any = None
+_before: list[tuple[Any, int]] = []  # (library, its number of threads)
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Within it BLAS uses one thread. Blocks may nest and run in several threads: the
     first to enter sets the limit, the last to leave restores what was there before."""
-    global _users, _limiter
+    global _users
     with _lock:
         if _users == 0:
-            _limiter = _get_controller().limit(limits=1, user_api="blas")
+            for library in _blas_libraries():
+                _before.append((library, library.get_num_threads()))
+                library.set_num_threads(1)
         _users += 1
     try:
         yield
@@ -201,15 +203,15 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
-                _limiter.restore_original_limits()
-                _limiter = None
+                while _before:
+                    library, count = _before.pop()
+                    library.set_num_threads(count)
 
 
-def _get_controller() -> Any:
-    """Looks for the loaded BLAS libraries once: that takes a few milliseconds."""
-    global _controller
-    if _controller is None:
-        from threadpoolctl import ThreadpoolController
+@functools.cache
+def _blas_libraries() -> list[Any]:
+    """The loaded BLAS libraries. To look for them takes a few milliseconds, to write to
+    them a microsecond (threadpoolctl's own context manager takes ten times as long)."""
+    from threadpoolctl import ThreadpoolController
 
-        _controller = ThreadpoolController().select(user_api="blas")
-    return _controller
+    return ThreadpoolController().select(user_api="blas").lib_controllers

@@ -113,13 +113,16 @@ class CallbackList(Callback):
         self._call("on_predict_end", logs)
 
     def _call(self, hook: str, logs: Logs, *args: int) -> None:
+        if not self.callbacks:
+            return
         logs = _values(logs)
         for callback in self.callbacks:
             getattr(callback, hook)(*args, logs)
 
     def _begin(self, hook: str, logs: Logs, *args: int) -> None:
         self._call(hook, logs, *args)
-        self._listeners = {name: self._find_listeners(name) for name in BATCH_HOOKS}
+        if self.callbacks:
+            self._listeners = {name: self._find_listeners(name) for name in BATCH_HOOKS}
 
     def _find_listeners(self, hook: str) -> list[Any]:
         return [callback for callback in self.callbacks if overrides(callback, hook)]
@@ -159,6 +162,8 @@ class CallbackList(Callback):
         self._batch("on_predict_batch_end", batch, logs)
 
     def _batch(self, hook: str, batch: int, logs: Logs) -> None:
+        if not self.callbacks:
+            return
         listeners = self._listeners.get(hook)
         if listeners is None:  # a loop by hand that skipped the hooks of its beginning
             listeners = self._find_listeners(hook)

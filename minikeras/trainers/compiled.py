@@ -89,6 +89,7 @@ class CompileState:
         self.stop_training = False
         self.compiled = True
         self._trainable_states, self._warned_of = {}, None
+        run_of(self).forget()  # where a callback compiles anew
         self._compile_config = {
             "optimizer": optimizer,
             "loss": loss,
@@ -182,7 +183,7 @@ class CompileState:
 
     def reset_metrics(self) -> None:
         """Sets all metrics back to their beginning."""
-        for metric in self.metrics:
+        for metric in run_of(self).metrics:
             metric.reset_state()
 
     def get_metrics_result(self) -> dict[str, Any]:

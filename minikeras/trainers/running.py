@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,28 +18,45 @@ _thread = threading.local()
 class Run:
     """The plans for one model, made when first needed.
 
-    Walking a model's layers takes longer than a small step. But a callback may freeze a
-    layer, so plans hold for one epoch.
+    Walking a model's layers takes longer than a small step. What `compile` and the
+    first step have found holds until the next `compile`, as in Keras.
     """
 
     def __init__(self, model: Any):
         self.model = model
+        self.forget()
+
+    def forget(self) -> None:
+        """Makes the plans anew when they are needed again."""
+        self._trainable: list[Any] | None = None
+        self._penalized: list[Any] | None = None
+        self._metrics: list[Any] | None = None
         self._cuts: dict[Any, tuple[Graph, Cut | None]] = {}
 
-    @functools.cached_property
+    @property
     def trainable(self) -> list[Any]:
         """The variables a step changes."""
-        return self.model.trainable_variables
+        if self._trainable is None:
+            self._trainable = self.model.trainable_variables
+        return self._trainable
 
-    @functools.cached_property
+    @property
     def penalized(self) -> list[Any]:
         """Those of them that have a regularizer."""
-        return [v for v in self.trainable if v.regularizer is not None]
+        if self._penalized is None:
+            found = [v for v in self.trainable if v.regularizer is not None]
+            self._penalized = found
+        return self._penalized
 
-    @functools.cached_property
+    @property
     def metrics(self) -> list[Any]:
-        """The model's metrics; asked for when a step has made them all."""
-        return self.model.metrics
+        """The model's metrics."""
+        if self._metrics is not None:
+            return self._metrics
+        metrics, loss = self.model.metrics, self.model._compile_loss
+        if loss is None or loss.built:  # the first step makes those of single losses
+            self._metrics = metrics
+        return metrics
 
     def cut(self, graph: Graph, inputs: list[Any], training: bool) -> Cut | None:
         """How to cut a batch of inputs into micro-batches; None if it is not to be."""
@@ -55,16 +71,23 @@ class Run:
 
 
 @contextmanager
-def running(model: Any) -> Iterator[Run]:
-    """Around the steps of an epoch: plans are kept, BLAS has one thread, and helpers
-    started by the steps end with it, unless an outer block keeps them."""
+def keeping(run: Run) -> Iterator[None]:
+    """Within it this thread uses the plans of `run` for its model."""
     before = getattr(_thread, "run", None)
-    _thread.run = run = Run(model)
+    _thread.run = run
     try:
-        with one_blas_thread(), workers():
-            yield run
+        with workers():
+            yield
     finally:
         _thread.run = before
+
+
+@contextmanager
+def running(model: Any, run: Run | None = None) -> Iterator[None]:
+    """Around the steps of an epoch: plans are kept (in `run`), BLAS has one thread, and
+    helpers started by the steps end with it, unless an outer block keeps them."""
+    with keeping(run or Run(model)), one_blas_thread():
+        yield
 
 
 def run_of(model: Any) -> Run:

@@ -9,7 +9,6 @@ import numpy as np
 from minikeras import tree
 from minikeras.layers.calls import fresh
 from minikeras.messages import did_you_mean, entry_point, warn
-from minikeras.threads import workers
 from minikeras.trainers import micro_batches
 from minikeras.trainers.compiled import CompileState
 from minikeras.trainers.data_adapters import (
@@ -20,7 +19,7 @@ from minikeras.trainers.data_adapters import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from minikeras.trainers.running import run_of, running
+from minikeras.trainers.running import Run, keeping, run_of, running
 from minikeras.utils.python_utils import pythonify_logs
 
 
@@ -129,7 +128,6 @@ class Trainer(CompileState):
     # --- The loops --------------------------------------------------------------------
 
     @entry_point
-    @workers()
     def fit(
         self,
         x: Any = None,
@@ -209,18 +207,22 @@ class Trainer(CompileState):
         callbacks.on_train_begin()
         epoch_logs: dict[str, Any] = {}
         initial_epoch = self._initial_epoch or initial_epoch
-        for epoch in range(initial_epoch, epochs):
-            self.reset_metrics()
-            callbacks.on_epoch_begin(epoch)
-            with running(self):
-                logs = self._run_epoch(iterator, callbacks)
-            epoch_logs = dict(self._metrics_or(logs))
-            if validation is not None and _is_due(epoch, validation_freq):
-                found = self._evaluate(validation, callbacks)
-                epoch_logs.update({f"val_{name}": v for name, v in found.items()})
-            callbacks.on_epoch_end(epoch, epoch_logs)
-            if self.stop_training:
-                break
+        run, validation_run = Run(self), Run(self)
+        with keeping(run):
+            for epoch in range(initial_epoch, epochs):
+                self.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+                with running(self, run):
+                    logs = self._run_epoch(iterator, callbacks)
+                epoch_logs = dict(self._metrics_or(logs))
+                if validation is not None and _is_due(epoch, validation_freq):
+                    found = self._evaluate(validation, callbacks, validation_run)
+                    epoch_logs.update({f"val_{name}": v for name, v in found.items()})
+                callbacks.on_epoch_end(epoch, epoch_logs)
+                if self.stop_training:
+                    break
+                if self.run_eagerly:
+                    run.forget()  # a callback may have frozen a layer
         if epochs > 0:
             self.optimizer.finalize_variable_values(self.trainable_weights)
         callbacks.on_train_end(epoch_logs or None)
@@ -275,13 +277,15 @@ class Trainer(CompileState):
         logs = self._evaluate(iterator, callbacks)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
-    def _evaluate(self, iterator: EpochIterator, callbacks: Any) -> dict[str, Any]:
+    def _evaluate(
+        self, iterator: EpochIterator, callbacks: Any, run: Run | None = None
+    ) -> dict[str, Any]:
         iterator.reset()  # each validation begins with the first batch
         self.stop_evaluating = False
         callbacks.on_test_begin()
         self.reset_metrics()
         logs: dict[str, Any] = {}
-        with running(self):
+        with running(self, run):
             for step, data in iterator.enumerate_epoch():
                 callbacks.on_test_batch_begin(step)
                 logs = self.test_step(pack_x_y_sample_weight(*data))
