@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         random,
         regularizers,
         saving,
+        teach,
         tree,
         utils,
     )
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 _SUBMODULES = (
     "activations backend callbacks config constraints datasets dtype_policies "
     "initializers interop layers losses metrics models ops optimizers random "
-    "regularizers saving tree utils"
+    "regularizers saving teach tree utils"
 ).split()
 
 # name -> the module that defines it
@@ -123,6 +124,7 @@ __all__ = [
     "random",
     "regularizers",
     "saving",
+    "teach",
     "tree",
     "utils",
     "version",

@@ -19,10 +19,22 @@ MEANINGS: dict[str, list[tuple[str, str]]] = {
     "embedding": [("embeddings", "ids, features")],
     "conv1d": [("kernel", "steps, channels, filters"), ("bias", "filters")],
     "conv2d": [("kernel", "rows, columns, channels, filters"), ("bias", "filters")],
-    "conv3d": [("kernel", "3 axes, channels, filters"), ("bias", "filters")],
+    "conv3d": [
+        ("kernel", "planes, rows, columns, channels, filters"),
+        ("bias", "filters"),
+    ],
+    "conv1d_transpose": [("kernel", "steps, filters, channels"), ("bias", "filters")],
     "conv2d_transpose": [
         ("kernel", "rows, columns, filters, channels"),
         ("bias", "filters"),
+    ],
+    "conv3d_transpose": [
+        ("kernel", "planes, rows, columns, filters, channels"),
+        ("bias", "filters"),
+    ],
+    "depthwise_conv1d": [
+        ("kernel", "steps, channels, multiplier"),
+        ("bias", "channels x multiplier"),
     ],
     "depthwise_conv2d": [
         ("kernel", "rows, columns, channels, multiplier"),
@@ -45,6 +57,8 @@ MEANINGS: dict[str, list[tuple[str, str]]] = {
     ],
     "batch_normalization": _NORM,
     "layer_normalization": _NORM[:2],
+    "group_normalization": _NORM[:2],
+    "rms_normalization": [("scale", "features")],
     "p_re_lu": [("alpha", "features")],
 }
 for _cell in ("simple_rnn", "lstm", "gru"):
