@@ -38,7 +38,8 @@ def build_model(
         if not compile:
             config.pop("compile_config", None)
         if is_legacy and not contents.is_keras_2:
-            config = name_operators(config)
+            with refusing(source, place):
+                config = name_operators(config)
         model = make_model(config, source, place, contents.keras_version)
         with refusing(source, "the weights"):
             if is_legacy:
