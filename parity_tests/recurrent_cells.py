@@ -214,7 +214,10 @@ def one_state_cases(draw: st.DrawFn, cell: dict[str, Any]) -> tuple:
     call_kwargs = {}
     if draw(st.booleans()):
         scale = draw(st.sampled_from([1.0, 0.01, 3.0]))
-        state = draw(values((shape[0], config["units"]), scale=scale))
+        recipe = values(
+            (shape[0], config["units"]), scale=scale, specials=("ties", "zeros")
+        )
+        state = draw(recipe)
         call_kwargs["initial_state"] = draw(st.sampled_from([state, [state]]))
     # Where nothing bounds the state, large inputs make training overflow, and what is
     # left of it after a cancellation is rounding.

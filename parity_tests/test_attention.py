@@ -148,13 +148,14 @@ class TestAttention:
 
     @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
     @given(
-        which=st.sampled_from(ATTENTIONS),
+        which=st.sampled_from([ATTENTIONS[i] for i in (0, 4, 5)]),
         shape=st.tuples(*[sizes(1, 4)] * 4),
         dtype=dtypes(),
         seed=seeds(),
         data=st.data(),
     )
     def test_drawn_shapes(self, which, shape, dtype, seed, data):
+        """Without weights of one number: their gradient may cancel by chance."""
         n, queries, keys, features = shape
         inputs = [
             Values((n, queries, features), seed, 0.7),

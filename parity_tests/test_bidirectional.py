@@ -46,10 +46,13 @@ def cases(draw: st.DrawFn) -> tuple:
     call_kwargs = {}
     if draw(st.booleans()):
         state = (shape[0], config["units"])
-        found = [draw(values(state, scale=1.0)) for _ in range(2 * STATES[name])]
+        recipe = values(state, scale=1.0, specials=("ties", "zeros"))
+        found = [draw(recipe) for _ in range(2 * STATES[name])]
         call_kwargs["initial_state"] = found
     merge_mode = draw(st.sampled_from(MERGE_MODES))
-    return name, config, merge_mode, draw(values(shape)), mask, call_kwargs
+    # Saturated gates are for the tests of the layers themselves.
+    x = values(shape, scale=draw(st.floats(0.01, 3)), specials=("ties", "zeros"))
+    return name, config, merge_mode, draw(x), mask, call_kwargs
 
 
 class TestAgainstKeras:
