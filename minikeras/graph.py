@@ -21,8 +21,15 @@ from minikeras.graph_steps import (
     Step,
     accumulate,
     graph_residuals,
+    in_dtype_of,
 )
-from minikeras.logits import find_logits, run_backward, run_forward, take_dlogits
+from minikeras.logits import (
+    ActivatedResiduals,
+    find_logits,
+    run_backward,
+    run_forward,
+    take_dlogits,
+)
 from minikeras.messages import warn
 from minikeras.micro_batch import batch_size
 from minikeras.symbolic import KerasTensor, Node
@@ -60,6 +67,7 @@ class Graph:
         self._known_live: tuple[Any, set[int]] = (None, set())
         self._find_last_uses()
         self._find_logits()
+        self._is_chain = self._find_chain()
 
     def _find_logits(self) -> None:
         """Marks the steps whose values may come out of the graph as they are: of the
@@ -104,6 +112,8 @@ class Graph:
         Returns:
             (outputs, residuals), outputs as a flat list.
         """
+        if self._is_chain and not masks and not self._penalizes():
+            return self._forward_chain(inputs[0], training, keep)
         values = {id(t): x for t, x in zip(self.inputs, inputs, strict=True)}
         known_masks: dict[int, Any] = {}
         for tensor, mask in zip(self.inputs, masks or [], strict=False):
@@ -176,6 +186,8 @@ class Graph:
         Returns:
             One gradient per input, None where there is none.
         """
+        if self._is_chain and not any([r.penalized for r in residuals.records]):
+            return [self._backward_chain(douts[0], residuals, grads, need_dx)]
         sums: dict[int, Any] = {}
         for tensor, dy in zip(self.outputs, douts, strict=True):
             accumulate(sums, tensor, dy)
@@ -210,6 +222,62 @@ class Graph:
             if wanted:
                 _distribute(node, dx, sums, live)
         return [sums.get(id(t)) for t in self.inputs]
+
+    # --- The same for chains: a stack of layers, without looking anything up ----------
+
+    def _find_chain(self) -> bool:
+        """Whether each call's only input is the output of the one before, there are no
+        graphs inside and no masks, and only the last can have logits."""
+        if len(self.inputs) != 1 or len(self.outputs) != 1 or self.losses:
+            return False
+        tensor = id(self.inputs[0])
+        for step in self.steps:
+            if step.only_input != tensor or not step.one_output or step.named_masks:
+                return False
+            if step.may_make_masks or tree.is_nested(step.node.output_structure):
+                return False
+            tensor = step.output_ids[0]
+        found = [step.may_have_logits for step in self.steps]
+        return bool(found) and tensor == id(self.outputs[0]) and not any(found[:-1])
+
+    def _penalizes(self) -> bool:
+        operations = [step.operation for step in self.steps]
+        return any(
+            [getattr(op, "activity_regularizer", None) is not None for op in operations]
+        )
+
+    def _forward_chain(
+        self, x: Any, training: bool | None, keep: bool
+    ) -> tuple[list[Any], GraphResiduals]:
+        records = []
+        *before, last = self.steps
+        for step in before:
+            x, residuals = step.operation.run_forward((x,), {}, training, None)
+            if keep:
+                records.append(Record(residuals, ()))
+        x, residuals = run_forward(last.operation, (x,), {}, training, None)
+        if keep:
+            records.append(Record(residuals, ()))
+        activated = isinstance(residuals, ActivatedResiduals)
+        logits = (residuals.logits if activated else None,)
+        return [x], GraphResiduals(tuple(records), [None], 0, (), (), logits)
+
+    def _backward_chain(
+        self, dy: Any, residuals: GraphResiduals, grads: Gradients, need_dx: bool
+    ) -> Any:
+        dlogits = tuple([dz for dz in residuals.dlogits if dz is not None])
+        live = self._live_tensors(grads, need_dx)
+        for step, record in zip(
+            reversed(self.steps), reversed(residuals.records), strict=True
+        ):
+            if step.output_ids[0] not in live or (dy is None and not dlogits):
+                return None  # no trainable weight here or before, or no gradient
+            dy = in_dtype_of(step.node.outputs[0], dy)
+            wanted = step.only_input in live
+            kept = record.residuals
+            dy = run_backward(step.operation, dy, dlogits, kept, grads, wanted)
+            dlogits = ()
+        return in_dtype_of(self.inputs[0], dy) if wanted else None
 
     def _live_tensors(self, grads: Gradients, need_dx: bool) -> set[int]:
         """The tensors whose gradients somebody wants: those that depend on a wanted

@@ -129,7 +129,13 @@ def accumulate(sums: dict[int, Any], tensor: KerasTensor, gradient: Any) -> None
     """Adds out of place: a layer may return the same array for several inputs."""
     if gradient is None:
         return
-    if dtype_name(gradient.dtype) != tensor.dtype and "float" in tensor.dtype:
-        gradient = gradient.astype(tensor.dtype)
+    gradient = in_dtype_of(tensor, gradient)
     known = sums.get(id(tensor))
     sums[id(tensor)] = gradient if known is None else known + gradient
+
+
+def in_dtype_of(tensor: KerasTensor, gradient: Any) -> Any:
+    """The gradient in the dtype of what it belongs to, if that is a float's."""
+    if gradient is None or dtype_name(gradient.dtype) == tensor.dtype:
+        return gradient
+    return gradient.astype(tensor.dtype) if "float" in tensor.dtype else gradient

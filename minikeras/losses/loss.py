@@ -125,8 +125,10 @@ class Loss(Checked):
         y_true, predictions = self._cast(y_true), self._cast(y_pred)
         values, kept = self.values(y_true, predictions)
         mask = self._whole_mask(y_true, predictions, mask)
-        weights = reductions.merge_weights(sample_weight, mask, self.dtype)
-        aligned, factors = reductions.align_weights(values, weights)
+        weights, aligned, factors = None, values, None
+        if sample_weight is not None or mask is not None:
+            weights = reductions.merge_weights(sample_weight, mask, self.dtype)
+            aligned, factors = reductions.align_weights(values, weights)
         weighted = aligned if factors is None else aligned * factors
         scale, value = 1.0, weighted
         if not self._keeps_values(weighted.shape):
@@ -155,7 +157,7 @@ class Loss(Checked):
         if residuals.weights is not None:
             dvalues = dvalues * residuals.weights
             dvalues = unbroadcast(dvalues, residuals.aligned_shape)
-        dvalues = dvalues.reshape(residuals.shape)
+            dvalues = dvalues.reshape(residuals.shape)
         dy_pred = self.values_gradient(dvalues, residuals.values)
         wanted = residuals.dtype if residuals.dtype.kind == "f" else self.dtype
         return dy_pred.astype(wanted, copy=False)

@@ -233,15 +233,17 @@ class Optimizer(UpdateRule):
                 Nothing is changed then.
         """
         variables = self._variables_to_update(grads, trainable_variables)
+        checked = isinstance(grads, Gradients)  # by its `add`
         if isinstance(grads, Gradients):
             grads = [grads.get(v) for v in variables]
         if len(grads) == 0:
             return
-        pairs = self._matched(grads, variables)
-        if any(v.overwrite_with_gradient for v in variables):
+        gradients = list(grads)
+        if not checked or self._looks_at_each(gradients, variables):
+            pairs = self._matched(grads, variables)
             pairs = [(g, v) for g, v in pairs if not self._overwritten(g, v)]
-        if pairs:
-            gradients, variables = map(list, zip(*pairs, strict=True))
+            gradients, variables = [g for g, _ in pairs], [v for _, v in pairs]
+        if variables:
             with np.errstate(all="ignore"):  # inf and NaN pass through, as in Keras
                 self._apply(gradients, variables)
             for variable in variables:
@@ -284,6 +286,17 @@ class Optimizer(UpdateRule):
                     f"{len(self._trainable_variables)} trainable variables."
                 )
         return self._trainable_variables
+
+    def _looks_at_each(self, gradients: list[Any], variables: list[Variable]) -> bool:
+        """Whether gradients are missing, to be made dense, or not to be applied."""
+        if self.gradient_accumulation_steps or self.loss_scale_factor:
+            return True
+        return any(
+            [
+                gradient is None or variable.overwrite_with_gradient
+                for gradient, variable in zip(gradients, variables, strict=True)
+            ]
+        )
 
     def _matched(
         self, grads: Sequence[Any], variables: list[Variable]

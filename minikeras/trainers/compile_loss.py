@@ -164,6 +164,10 @@ class CompileLoss:
                 slice of it. The losses of all slices then add up to that of the batch.
             track: whether `metrics` take the single losses into account.
         """
+        if self._is_plain(y_true, y_pred, sample_weight, masks):
+            return self._forward_plain(
+                y_true, y_pred, sample_weight, logits, denominators
+            )
         y_true, indices, planned_losses = self._arranged(y_true, y_pred)
         leaves = tree.flatten(y_pred)
         twins = self._twins_on_logits(planned_losses, y_true, leaves, indices, logits)
@@ -196,6 +200,37 @@ class CompileLoss:
         kept = CompileLossResiduals(values, terms, dtypes, batch_size)
         if track:
             self.track(values, batch_size)
+        return total, kept
+
+    def _is_plain(self, y_true: Any, y_pred: Any, weight: Any, masks: Any) -> bool:
+        """Whether there is one loss of one output, and nothing else to look at."""
+        return (
+            self.built
+            and len(self._losses) == 1
+            and not self._losses[0].path
+            and type(y_true) is type(y_pred) is np.ndarray
+            and (weight is None or type(weight) is np.ndarray)
+            and (not masks or masks[0] is None)
+        )
+
+    def _forward_plain(
+        self, y_true: Any, y_pred: Any, weight: Any, logits: Any, denominators: Any
+    ) -> tuple[Any, CompileLossResiduals]:
+        """`forward` for that case, without looking for places in structures."""
+        (planned,) = self._losses
+        pair = logits[0] if logits else None
+        twin = None if pair is None else self._twin(planned.loss, pair, y_true, y_pred)
+        loss, seen = (twin, pair[1]) if twin else (planned.loss, y_pred)
+        value, residuals = loss.forward(
+            y_true,
+            seen,
+            weight,
+            denominator=denominators[0] if denominators else None,
+        )
+        value = np.asarray(value, self.dtype)[()]
+        term = Term(0, loss, residuals, planned.weight, twin is not None)
+        total = value if planned.weight is None else value * float(planned.weight)
+        kept = CompileLossResiduals([value], [term], [y_pred.dtype], len(y_pred))
         return total, kept
 
     def backward(

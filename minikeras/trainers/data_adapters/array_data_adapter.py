@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from minikeras.trainers.data_adapters import arrays
 from minikeras.trainers.data_adapters.data_adapter import DataAdapter
 
 _DEFAULT_BATCH_SIZE = 32
+_SMALL_BYTES = 1 << 22  # of data that is shuffled as a whole
 
 
 class ArrayDataAdapter(DataAdapter):
@@ -61,8 +63,23 @@ class ArrayDataAdapter(DataAdapter):
 
     def batches(self) -> Iterator[Any]:
         """One epoch, in the order of the data or in a shuffled one."""
-        for rows in self._order():
-            yield tree.map_structure(lambda column, r=rows: column[r], self._data)
+        columns = tree.flatten(self._data)
+        plain = not any(tree.is_nested(part) for part in self._data)
+        order = self._order()
+        if self.shuffle and self._is_small():
+            # All examples at once: a batch is then a slice, which costs nothing.
+            batches = list(order)
+            shuffled = np.concatenate(batches)
+            columns = [_Column(column[shuffled]) for column in columns]
+            ends = np.cumsum([len(rows) for rows in batches]).tolist()
+            order = (slice(a, b) for a, b in itertools.pairwise([0, *ends]))
+        for rows in order:
+            flat = [column[rows] for column in columns]
+            yield tuple(flat) if plain else tree.pack_sequence_as(self._data, flat)
+
+    def _is_small(self) -> bool:
+        columns = tree.flatten(self._data)
+        return sum(column.nbytes for column in columns) <= _SMALL_BYTES
 
     def _order(self) -> Iterator[slice | np.ndarray]:
         """The examples of each batch: slices, or arrays of indices."""
@@ -90,13 +107,14 @@ class _Column:
     def __init__(self, array: np.ndarray | None):
         self.array = array
         self.dtype = None if array is None else arrays.batch_dtype(array)
+        self.nbytes = 0 if array is None else array.nbytes
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray | None:
         if self.array is None:
             return None
-        if isinstance(rows, slice):
-            return self.array[rows].astype(self.dtype, copy=False)
-        return self.array.take(rows, axis=0).astype(self.dtype, copy=False)
+        is_slice = type(rows) is slice
+        found = self.array[rows] if is_slice else self.array.take(rows, axis=0)
+        return found if found.dtype == self.dtype else found.astype(self.dtype)
 
 
 def positive_integer(value: Any, name: str) -> int:
