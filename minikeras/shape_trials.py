@@ -10,6 +10,7 @@ import numpy as np
 
 from minikeras import budget, tree
 from minikeras.symbolic import KerasTensor, is_keras_tensor
+from minikeras.tracing import not_traced
 
 # Sizes that stand for an unknown axis while shapes are inferred: two primes, so that an
 # output axis which changes with them is unknown too. (Keras uses the same trick.)
@@ -32,7 +33,8 @@ def infer_output_spec(
         return function(*filled, **{k: _zeros_for(v, size) for k, v in kwargs.items()})
 
     try:
-        runs = [run(size) for size in _PROBES]
+        with not_traced():
+            runs = [run(size) for size in _PROBES]
     except (ValueError, IndexError, TypeError) as error:
         message = _message_of_trial(error, run)
         shapes = ", ".join(str(leaf.shape) for leaf in inputs)

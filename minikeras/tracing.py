@@ -28,6 +28,16 @@ def trace_variables() -> Iterator[None]:
 
 
 @contextmanager
+def not_traced() -> Iterator[None]:
+    """Within it nothing is recorded: weights are made, or shapes are tried out."""
+    depth, _local.depth = getattr(_local, "depth", 0), 0
+    try:
+        yield
+    finally:
+        _local.depth = depth
+
+
+@contextmanager
 def refuse_values(where: str) -> Iterator[None]:
     """Within it no variable becomes an array or a number.
 

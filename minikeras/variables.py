@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minikeras import budget, config, naming
-from minikeras.tracing import refuse_value, tracing
+from minikeras.tracing import not_traced, refuse_value, tracing
 
 
 def standardize_dtype(dtype: Any) -> str:
@@ -288,7 +288,8 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, path: str) -> np.nd
         limit = budget.current()
         if limit is not None:
             limit.spend(shape, dtype, path)
-        value = np.asarray(initializer(shape, dtype=dtype))
+        with not_traced():
+            value = np.asarray(initializer(shape, dtype=dtype))
         if value.shape != shape:
             raise ValueError(
                 f"The initializer of variable '{path}' returned an array of shape "

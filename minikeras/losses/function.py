@@ -192,6 +192,8 @@ class LossFunctionWrapper(Loss):
 
     def couples(self, y_true: Any, y_pred: Any) -> bool:
         """Whether the value of one example depends on the others in the batch."""
+        if not isinstance(self.fn, loss_function):
+            return True  # a function of the user's: nobody knows
         couples = getattr(self.fn, "couples", None)
         if couples is not None and couples(self._cast(y_true)):
             return True

@@ -18,6 +18,7 @@ from minikeras import micro_batch
 from minikeras.casting import cast
 from minikeras.random import streams
 from minikeras.random.seed_generator import draw_seed, stream_seed
+from minikeras.tracing import tracing
 from minikeras.variables import standardize_dtype, standardize_shape
 
 _INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
@@ -131,6 +132,7 @@ def randint(
             f"Received: minval={minval}, maxval={maxval}"
         )
     shape = _shape(shape)
+    _refuse_while_traced(shape, seed)
     seed = stream_seed(draw_seed(seed))
     values = streams.integers(seed, math.prod(shape), low, high, drawn)
     return values.reshape(shape).astype(name, copy=False)
@@ -307,10 +309,22 @@ def _refuse(name: str) -> NotImplementedError:
     )
 
 
+def _refuse_while_traced(shape: tuple[int, ...], seed: Any) -> None:
+    if tracing() and not isinstance(seed, int | np.ndarray):
+        raise NotImplementedError(
+            "Random numbers were asked for in a `call` (or `compute_loss`) that is "
+            "being traced into a graph: they would be drawn once and stay the same in "
+            "every step. Use a layer (`Dropout`, `GaussianNoise`, ...), or write the "
+            "layer with `forward` and `backward`, which draw when they run. Received: "
+            f"shape={shape}, seed={seed!r}"
+        )
+
+
 def _draw(
     stream: Callable[..., np.ndarray], shape: Any, dtype: str, seed: Any, offset: int
 ) -> np.ndarray:
     shape = _shape(shape)
+    _refuse_while_traced(shape, seed)
     seed = stream_seed(draw_seed(seed))
     offset += _offset_of_part(shape)
     return stream(seed, math.prod(shape), dtype, offset).reshape(shape)
