@@ -33,7 +33,12 @@ from parity_tests.tolerance import FLOAT64_PROMISE
 # kind -> (module, dtypes that must occur, depths that must occur, what is left out)
 _BOTH = ("float32", "float64")
 _EXPECTED: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], set[str]]] = {
-    "layer": ("keras.layers", _BOTH, ("forward", "gradients"), {"InputLayer"}),
+    "layer": (
+        "keras.layers",
+        _BOTH,
+        ("forward", "gradients"),
+        {"InputLayer", "Wrapper"},
+    ),
     "activation": ("keras.activations", _BOTH, ("forward", "gradients"), set()),
     "loss": (
         "keras.losses",
