@@ -45,7 +45,7 @@ def peak() -> int:
 def test_refused(name, site):
     path = CASES[name].build(site)
     before = site.model.get_weights()
-    start = time.perf_counter()
+    start = time.process_time()  # a busy machine is no fault of the file
     memory = start_peak()
     with pytest.raises(ValueError) as refusal:
         mk.models.load_model(path, safe_mode=False)
@@ -53,7 +53,7 @@ def test_refused(name, site):
     assert path.name in str(refusal.value)
     assert CASES[name].says in str(refusal.value)
     assert len(str(refusal.value)) < 5000
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert not site.marker.exists()
     assert budget.current() is None
     after = site.model.get_weights()
@@ -183,10 +183,10 @@ def test_graphs_in_any_order_are_read_in_linear_time(site):
     inner = config["config"]
     inner.update(layers=layers[::-1], output_layers=[names[-1], 0, 0])
     path = site.with_config(config)
-    start = time.perf_counter()
+    start = time.process_time()  # a busy machine is no fault of the file
     model = mk.models.load_model(path)
     assert len(model.layers) == 3001
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 def test_loading_draws_nothing_and_equals_the_model(site):
@@ -220,3 +220,14 @@ def test_the_limits_are_those_of_the_documents():
         f"{budget.MAX_TENSORS:,} steps",
     ):
         assert number in page, number
+
+
+def test_cve_2025_12060_no_archive_is_ever_unpacked():
+    """Keras's `get_file` unpacked archives outside their folder; here nothing does."""
+    source = Path(mk.__file__).parent
+    for path in source.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for word in ("tarfile", "extractall", "unpack_archive"):
+            assert word not in text, f"{word} in {path.name}"
+    with pytest.raises(AttributeError, match="minikeras does not"):
+        mk.utils.get_file  # noqa: B018
