@@ -45,7 +45,7 @@ def peak() -> int:
 def test_refused(name, site):
     path = CASES[name].build(site)
     before = site.model.get_weights()
-    start = time.process_time()  # a busy machine is no fault of the file
+    start = time.perf_counter()
     memory = start_peak()
     with pytest.raises(ValueError) as refusal:
         mk.models.load_model(path, safe_mode=False)
@@ -53,7 +53,7 @@ def test_refused(name, site):
     assert path.name in str(refusal.value)
     assert CASES[name].says in str(refusal.value)
     assert len(str(refusal.value)) < 5000
-    assert time.process_time() - start < SECONDS
+    assert time.perf_counter() - start < SECONDS
     assert not site.marker.exists()
     assert budget.current() is None
     after = site.model.get_weights()
@@ -183,10 +183,10 @@ def test_graphs_in_any_order_are_read_in_linear_time(site):
     inner = config["config"]
     inner.update(layers=layers[::-1], output_layers=[names[-1], 0, 0])
     path = site.with_config(config)
-    start = time.process_time()  # a busy machine is no fault of the file
+    start = time.perf_counter()
     model = mk.models.load_model(path)
     assert len(model.layers) == 3001
-    assert time.process_time() - start < SECONDS
+    assert time.perf_counter() - start < SECONDS
 
 
 def test_loading_draws_nothing_and_equals_the_model(site):

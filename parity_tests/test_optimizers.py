@@ -46,21 +46,41 @@ def gradients_of(shapes, dtype, rng):
     return found
 
 
-def compare(ours, theirs, *, exact, when, before=()):
+def ftrl_summands(optimizer, before, rate):
+    """The sizes of what cancels in a step of Ftrl, by the name of the variable.
+
+    `linear` adds up itself, the gradient, at most n'**0.5, and
+    (n'**p - n**p) / rate * w; a weight is that divided by n'**p / rate.
+    """
+    state = {v.name: v.numpy() for v in optimizer.variables}
+    sizes = {}
+    for name in ("w0", "w1", "w2", "w3"):
+        sums = state[f"{name}_accumulator"]
+        per_weight = sums**-optimizer.learning_rate_power / rate
+        linear = abs(before.get(f"{name}_linear", 0.0)) + np.sqrt(sums)
+        linear += abs(before[name]) * per_weight
+        sizes[f"{name}_linear"] = linear.max()
+        sizes[name] = sizes[f"{name}_average"] = (linear / per_weight).max()
+    return sizes
+
+
+def compare(ours, theirs, *, exact, when, summands=None):
     """Values, names, shapes and dtypes of variables, in order.
 
-    A weight is what it was `before` minus a step: both are its scale.
+    Args:
+        ours, theirs: the variables.
+        exact: bit for bit.
+        when: for the message.
+        summands: the least scale of a variable, by its name, where numbers cancel.
     """
     assert_equal([v.name for v in ours], [v.name for v in theirs], name="names")
     assert_equal([v.dtype for v in ours], [v.dtype for v in theirs], name="dtypes")
-    for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+    for a, b in zip(ours, theirs, strict=True):
         value, expected = a.numpy(), b.value.numpy()
         if exact:
             assert_equal(value, expected, name=f"{b.path} {when}")
             continue
-        scale = abs(expected).max(initial=0)
-        if i < len(before):
-            scale = max(scale, abs(before[i]).max(initial=0))
+        scale = max(abs(expected).max(initial=0), (summands or {}).get(a.name, 0.0))
         assert_close(value, expected, name=f"{b.path} {when}", scale=scale, k=16)
 
 
@@ -72,6 +92,21 @@ class TestAgainstKeras:
         case=("Adam", {"learning_rate": 0.1, "amsgrad": True}),
         dtype="float32",
         seed=0,
+        floatx="float32",
+    )
+    @example(
+        case=(
+            "Ftrl",
+            {"learning_rate": 0.1, "use_ema": True, "loss_scale_factor": 8.0},
+        ),
+        dtype="float64",
+        seed=2,
+        floatx="float32",
+    )
+    @example(
+        case=("Ftrl", {"learning_rate": 0.1, "clipnorm": 0.01}),
+        dtype="float32",
+        seed=1,
         floatx="float32",
     )
     def test_every_stage(self, case, dtype, seed, floatx):
@@ -89,13 +124,17 @@ class TestAgainstKeras:
             reference.exclude_from_weight_decay([theirs[0]], ["w2"])
             for step in range(7):
                 gradients = gradients_of(SHAPES, dtype, rng)
-                before = [v.numpy() for v in ours]
+                before = {v.name: v.numpy() for v in [*ours, *optimizer.variables]}
+                rate = float(np.asarray(optimizer.learning_rate))
                 optimizer.apply(gradients, ours)
+                summands = None
+                if name == "Ftrl":
+                    summands = ftrl_summands(optimizer, before, rate)
                 reference.apply([tf.constant(g) for g in gradients], theirs)
                 after = [*ours, *optimizer.variables]
                 expected = [*theirs, *reference.variables]
                 when = f"step {step}"
-                compare(after, expected, exact=exact, when=when, before=before)
+                compare(after, expected, exact=exact, when=when, summands=summands)
                 if not exact:
                     for a, b in zip(after, expected, strict=True):
                         a.assign(b.value.numpy())

@@ -62,7 +62,8 @@ def check_optimizer(
         prepare: `prepare(optimizer, variables)` before the first step, for both: sets
             constraints or excludes variables from weight decay.
         name: for the report; by default the class name.
-        scale: the least size of the numbers that the state is the sum of.
+        scale: the least size of the numbers that the state is the sum of, where they
+            cancel; the weights are then measured by what they were before, too.
     """
     rng = np.random.default_rng(seed)
     start = [np.asarray(rng.standard_normal(s), dtype) for s in shapes]
@@ -81,7 +82,7 @@ def check_optimizer(
             for step, gradients in enumerate(
                 gradient_stream(shapes, steps, dtype, seed)
             ):
-                before = [abs(v.numpy()) for v in ours]
+                before = [abs(v.numpy()) for v in ours] if scale else []
                 optimizer.apply(list(map(np.copy, gradients)), ours)
                 reference.apply([tf.constant(g) for g in gradients], theirs)
                 after = [*ours, *optimizer.variables]
@@ -101,7 +102,7 @@ def _compare_variables(
 ) -> None:
     """Values of variables, in order; then ours get the values of theirs.
 
-    A weight is what it was before minus a step: both are its scale.
+    Where `before` is given, it is part of the scale of the weights.
     """
     assert_equal(
         [tuple(v.shape) for v in ours],
