@@ -22,6 +22,7 @@ from minikeras.graph_steps import (
     accumulate,
     graph_residuals,
     in_dtype_of,
+    mask_of,
 )
 from minikeras.logits import (
     ActivatedResiduals,
@@ -32,7 +33,8 @@ from minikeras.logits import (
 )
 from minikeras.messages import warn
 from minikeras.micro_batch import batch_size
-from minikeras.symbolic import KerasTensor, Node
+from minikeras.symbolic import KerasTensor, Node, is_keras_tensor
+from minikeras.watching import current_watcher
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
@@ -112,7 +114,9 @@ class Graph:
         Returns:
             (outputs, residuals), outputs as a flat list.
         """
-        if self._is_chain and not masks and not self._penalizes():
+        watcher = current_watcher()
+        plain = self._is_chain and watcher is None and not masks
+        if plain and not self._penalizes():
             return self._forward_chain(inputs[0], training, keep)
         values = {id(t): x for t, x in zip(self.inputs, inputs, strict=True)}
         known_masks: dict[int, Any] = {}
@@ -128,8 +132,10 @@ class Graph:
             if known_masks:
                 if step.named_masks:
                     kwargs = step.with_masks(kwargs, known_masks)
-                mask = _mask_of(step.first, known_masks)
+                mask = mask_of(step.first, known_masks)
                 passed = mask if step.one_tensor_argument else None
+            if watcher is not None:
+                watcher.begins(step, args, kwargs, mask)
             if step.may_have_logits:
                 y, residuals = run_forward(operation, args, kwargs, training, passed)
             else:
@@ -152,6 +158,8 @@ class Graph:
                 if step.wants_zeros:
                     shapes = tuple((a.shape, a.dtype) for a in flat)
                 records.append(Record(residuals, penalized, shapes, handed_on))
+                if watcher is not None:
+                    watcher.ends(records[-1], flat)
             for key in step.last_uses:
                 del values[key]
         outputs = [values[id(t)] for t in self.outputs]
@@ -186,7 +194,9 @@ class Graph:
         Returns:
             One gradient per input, None where there is none.
         """
-        if self._is_chain and not any([r.penalized for r in residuals.records]):
+        watcher = current_watcher()
+        plain = self._is_chain and watcher is None
+        if plain and not any([r.penalized for r in residuals.records]):
             return [self._backward_chain(douts[0], residuals, grads, need_dx)]
         sums: dict[int, Any] = {}
         for tensor, dy in zip(self.outputs, douts, strict=True):
@@ -216,9 +226,13 @@ class Graph:
             if dy is None or tree.is_nested(node.output_structure):
                 dy = tree.pack_sequence_as(node.output_structure, flat)
             wanted = not live.isdisjoint(step.input_ids)
+            if watcher is not None:
+                watcher.begins_backward(record, dy, dlogits)
             dx = run_backward(
                 step.operation, dy, dlogits, record.residuals, grads, wanted
             )
+            if watcher is not None:
+                watcher.ends_backward(record, dx if wanted else None)
             if wanted:
                 _distribute(node, dx, sums, live)
         return [sums.get(id(t)) for t in self.inputs]
@@ -295,14 +309,10 @@ class Graph:
         return live
 
 
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, KerasTensor)
-
-
 def _distribute(node: Node, dx: Any, sums: dict[int, Any], live: set[int]) -> None:
     """Hands the gradients of a call's arguments to the tensors they came from."""
     arguments = node.tensor_arguments
-    if len(arguments) == 1 and _is_tensor(arguments[0]):  # nearly always
+    if len(arguments) == 1 and is_keras_tensor(arguments[0]):  # nearly always
         if id(arguments[0]) in live:
             accumulate(sums, arguments[0], dx)
         return
@@ -316,20 +326,10 @@ def _distribute(node: Node, dx: Any, sums: dict[int, Any], live: set[int]) -> No
         if gradient is None:
             continue
         leaves = tree.flatten(argument)
-        parts = [gradient] if _is_tensor(argument) else tree.flatten(gradient)
+        parts = [gradient] if is_keras_tensor(argument) else tree.flatten(gradient)
         for leaf, part in zip(leaves, parts, strict=True):
-            if _is_tensor(leaf) and id(leaf) in live:
+            if is_keras_tensor(leaf) and id(leaf) in live:
                 accumulate(sums, leaf, part)
-
-
-def _mask_of(structure: Any, masks: dict[int, Any]) -> Any:
-    """The masks of the first argument, in its structure; None if there are none."""
-    if _is_tensor(structure):
-        return masks.get(id(structure))
-    if not tree.is_nested(structure):
-        return None
-    found = tree.map_structure(lambda leaf: masks.get(id(leaf)), structure)
-    return None if all(m is None for m in tree.flatten(found)) else found
 
 
 def _pass_masks_on(

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minikeras.symbolic import KerasTensor, Node
+from minikeras import tree
+from minikeras.symbolic import KerasTensor, Node, is_keras_tensor
 from minikeras.variables import dtype_name
 
 
@@ -123,6 +124,16 @@ def _named_masks(node: Node) -> dict[str, KerasTensor]:
     bound = signature.bind(*node.args, **node.kwargs).arguments
     named = {f"{name}_mask": value for name, value in bound.items()}
     return {k: v for k, v in named.items() if k in names and isinstance(v, KerasTensor)}
+
+
+def mask_of(structure: Any, masks: dict[int, Any]) -> Any:
+    """The masks of the first argument, in its structure; None if there are none."""
+    if is_keras_tensor(structure):
+        return masks.get(id(structure))
+    if not tree.is_nested(structure):
+        return None
+    found = tree.map_structure(lambda leaf: masks.get(id(leaf)), structure)
+    return None if all(m is None for m in tree.flatten(found)) else found
 
 
 def accumulate(sums: dict[int, Any], tensor: KerasTensor, gradient: Any) -> None:
