@@ -29,7 +29,6 @@ from parity_tests.functions import check_function, check_loss, default_dtype
 from parity_tests.records import parity_case
 from parity_tests.referee import Referee
 from parity_tests.tolerance import (
-    assert_close,
     assert_close_to_reference,
     assert_equal,
 )
@@ -228,7 +227,7 @@ def _compare_one_call(case: LayerCase) -> None:
         name = f"{variable.path} afterwards"
         _compare(case, {name: ours}, {name: theirs}, "forward", referee)
     _compare_masks(case, run.y, reference)
-    _compare_losses(case, reference)
+    _compare_losses(case, reference, referee)
     expected = _gradient_arrays(case, reference)
     _compare(case, _our_gradients(case, run, expected), expected, "gradients", referee)
 
@@ -314,7 +313,9 @@ def _compare_masks(case: LayerCase, y: Arrays, reference: oracle.Reference) -> N
         assert_equal(ours[name], theirs[name], name=f"{case.layer.name}: {name}")
 
 
-def _compare_losses(case: LayerCase, reference: oracle.Reference) -> None:
+def _compare_losses(
+    case: LayerCase, reference: oracle.Reference, referee: Referee
+) -> None:
     """The penalties that the layer reports after a call: of outputs and weights."""
     if not reference.losses:
         return
@@ -328,10 +329,16 @@ def _compare_losses(case: LayerCase, reference: oracle.Reference) -> None:
         ours = [np.asarray(loss) for loss in case.layer.losses]
     assert_equal(len(ours), len(reference.losses), name=f"{case.layer.name}.losses")
     for i, (a, b) in enumerate(zip(ours, reference.losses, strict=True)):
-        name = f"{case.layer.name}.losses[{i}]"
         sizes = [v.size for v in case.layer.weights]
         sizes += [y.size for y in tree.flatten(reference.y)]
-        assert_close(a, b, name=name, k=max(sizes), depth="forward")
+        assert_close_to_reference(
+            a,
+            b,
+            lambda i=i: referee.scale(f"losses[{i}]"),
+            name=f"{case.layer.name}.losses[{i}]",
+            k=max(sizes),
+            depth="forward",
+        )
 
 
 def _compare_training(case: LayerCase, steps: int) -> None:

@@ -106,6 +106,7 @@ class Referee:
                 oracle.apply_gradients(optimizer, twin, reference)
         paths = [v.path for v in oracle.all_variables(case.twin)]
         found = runner.by_name("y", reference.y) | runner.by_name("dx", reference.dx)
+        found |= {f"losses[{i}]": loss for i, loss in enumerate(reference.losses)}
         for name, gradient in reference.dkwargs.items():
             found |= runner.by_name(f"d{name}", gradient)
         trainable = [v.path for v in case.twin.trainable_weights]
