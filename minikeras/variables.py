@@ -146,6 +146,11 @@ class Variable:
         self.value = array.view()
         self.value.setflags(write=False)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In a copy `value` is a view of the copied storage too."""
+        self.__dict__.update(state)
+        self._set_array(self._array)
+
     @property
     def trainable(self) -> bool:
         """Whether gradients are collected for it."""

@@ -356,7 +356,7 @@ class Trainer(CompileState):
         self.reset_metrics()
         train_step = self._compiled_step("train_on_batch")
         with running(self):
-            logs = train_step(_as_batch(x, y, sample_weight))
+            logs = train_step(as_batch(x, y, sample_weight))
         logs = pythonify_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
@@ -372,14 +372,14 @@ class Trainer(CompileState):
         self._assert_compiled("test_on_batch")
         self.reset_metrics()
         with running(self):
-            logs = self.test_step(_as_batch(x, y, sample_weight))
+            logs = self.test_step(as_batch(x, y, sample_weight))
         logs = pythonify_logs(logs)
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
     @entry_point
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
-        data = _as_batch(x, None, None)[:1]
+        data = as_batch(x, None, None)[:1]
         with running(self):
             return fresh(self.predict_step(data), data)
 
@@ -425,7 +425,7 @@ def _batch_size(x: Any) -> int:
     return 0
 
 
-def _as_batch(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+def as_batch(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """The arguments of the `*_on_batch` methods, converted as `fit` converts data."""
     iterator = EpochIterator(
         x=x, y=y, sample_weight=sample_weight, batch_size=max(_length(x), 1)
