@@ -8,15 +8,14 @@ Runs the parity tests with `MINIKERAS_PARITY_RECORD` set (see records.py), colle
 every process wrote, and writes a Markdown and an HTML page. If the variable is set
 already, as by a run of the tests just before, its folder is used and nothing is run. A
 line is red if a number was over its tolerance or, in float64, above 1e-12 of its scale,
-or if something public was not compared at all. Exit status 1 if any line is red or a
-test failed.
+or if a public class of Keras was not compared and is not refused by name either (see
+report_names.py). Exit status 1 if any line is red or a test failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import importlib
 import os
 import platform
 import subprocess
@@ -28,39 +27,8 @@ from pathlib import Path
 
 from parity_tests import records
 from parity_tests.records import Record
+from parity_tests.report_names import KINDS, expected_subjects, not_there
 from parity_tests.tolerance import FLOAT64_PROMISE
-
-# kind -> (module, dtypes that must occur, depths that must occur, what is left out)
-_BOTH = ("float32", "float64")
-_EXPECTED: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], set[str]]] = {
-    "layer": (
-        "keras.layers",
-        _BOTH,
-        ("forward", "gradients"),
-        {"InputLayer", "Wrapper"},
-    ),
-    "activation": ("keras.activations", _BOTH, ("forward", "gradients"), set()),
-    "loss": (
-        "keras.losses",
-        _BOTH,
-        ("forward", "gradients"),
-        {"Loss", "LossFunctionWrapper"},
-    ),
-    "optimizer": ("keras.optimizers", _BOTH, ("weights",), {"Optimizer"}),
-    # Keras computes schedules and most metrics in float32, whatever the policy.
-    "schedule": (
-        "keras.optimizers.schedules",
-        ("float32",),
-        ("forward",),
-        {"LearningRateSchedule"},
-    ),
-    "metric": (
-        "keras.metrics",
-        ("float32",),
-        ("forward",),
-        {"Metric", "MeanMetricWrapper"},
-    ),
-}
 
 
 @dataclass
@@ -102,6 +70,7 @@ class Report:
     versions: dict[str, str]
     date: str
     tests: str
+    not_there: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def red(self) -> list[Line]:
@@ -116,28 +85,8 @@ class Report:
     def kinds(self) -> list[str]:
         """In the order of the tables, those without expectations last."""
         present = {line.kind for line in self.lines}
-        known = [kind for kind in _EXPECTED if kind in present]
+        known = [kind for kind in KINDS if kind in present]
         return known + sorted(present - set(known))
-
-
-def expected_subjects() -> list[tuple[str, str, str, tuple[str, ...]]]:
-    """(kind, name, dtype, depths) that must have been compared: all that is public."""
-    from minikeras import registry
-
-    for module in ("layers", "activations", "losses", "optimizers", "metrics"):
-        importlib.import_module(f"minikeras.{module}")
-    importlib.import_module("minikeras.optimizers.schedules")
-    found = []
-    for kind, (module, dtypes, depths, left_out) in _EXPECTED.items():
-        for name in registry.names(module):
-            obj = registry.find(module, name)
-            is_alias = registry.public_name(obj) != (module, name)
-            if is_alias or name in left_out:
-                continue
-            if kind in ("loss", "metric") and not isinstance(obj, type):
-                continue  # their functions are compared through the classes
-            found.extend((kind, name, dtype, depths) for dtype in dtypes)
-    return found
 
 
 def collect(rows: Iterable[Record]) -> list[Line]:
@@ -181,7 +130,8 @@ def run_tests(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
 def build(folder: Path, tests: str) -> Report:
     """The report on what was recorded in `folder`."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return Report(collect(records.read(folder)), versions(), today, tests)
+    lines = collect(records.read(folder))
+    return Report(lines, versions(), today, tests, not_there())
 
 
 def _parser() -> argparse.ArgumentParser:

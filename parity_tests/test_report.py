@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from parity_tests import records, report, report_pages
+from minikeras import absent, registry
+from parity_tests import records, report, report_names, report_pages
 from parity_tests.records import Record
 from parity_tests.tolerance import assert_equal
 
@@ -16,7 +17,9 @@ GOOD = Record("layer", "Dense", "float64", "forward", 3, 9, 2.0, 4e-16, 0.1)
 
 def _report(*rows: Record) -> report.Report:
     made_with = {"keras": "3.15.1", "numpy": "2.4"}
-    return report.Report(report.collect(rows), made_with, "2026-01-02", "9 passed")
+    missing = {"layer": ["JaxLayer", "TFSMLayer"], "loss": ["CTC"], "metric": []}
+    lines = report.collect(rows)
+    return report.Report(lines, made_with, "2026-01-02", "9 passed", missing)
 
 
 def _line(found: report.Report, kind: str, name: str, dtype: str) -> report.Line:
@@ -57,11 +60,49 @@ def test_float64_keeps_the_promise() -> None:
 
 
 def test_expected_are_the_public_names_without_aliases() -> None:
-    expected = {(kind, name) for kind, name, _, _ in report.expected_subjects()}
-    assert {("layer", "Conv2D"), ("activation", "gelu"), ("metric", "Mean")} <= expected
-    for alias in (("layer", "Convolution2D"), ("activation", "swish")):
+    expected = {(kind, name) for kind, name, _, _ in report_names.expected_subjects()}
+    assert expected >= {
+        ("layer", "Conv2D"),
+        ("activation", "gelu"),
+        ("metric", "Mean"),
+        ("initializer", "HeNormal"),
+        ("callback", "History"),
+    }
+    for alias in (
+        ("layer", "Convolution2D"),
+        ("activation", "swish"),
+        ("initializer", "he_normal"),
+    ):
         assert alias not in expected
     assert ("layer", "InputLayer") not in expected
+
+
+def test_every_class_of_keras_is_expected_left_out_or_refused() -> None:
+    expected = {(kind, name) for kind, name, _, _ in report_names.expected_subjects()}
+    absent = report_names.not_there()
+    for title, kind in report_names.KINDS.items():
+        for names in report_names.public_names(kind):
+            places = [
+                any((title, name) in expected for name in names),
+                names[0] in kind.left_out,
+                names[0] in absent[title],
+            ]
+            assert_equal(sum(places), 1, name=f"{title} {names}")
+
+
+def test_what_is_neither_here_nor_refused_is_red(monkeypatch) -> None:
+    assert "TFSMLayer" in report_names.not_there()["layer"]
+    monkeypatch.setitem(absent.NAMES, "layers", "JaxLayer")
+    assert "JaxLayer" in report_names.not_there()["layer"]
+    line = _line(_report(GOOD), "layer", "TFSMLayer", "float32")
+    assert_equal(line.problem, "not compared")
+
+
+def test_what_is_here_needs_a_record_even_if_nobody_registered_it(monkeypatch) -> None:
+    monkeypatch.setattr(registry, "find", lambda module, name: None)
+    found = _report()
+    assert_equal(_line(found, "layer", "Dense", "float32").problem, "not compared")
+    assert_equal(len(found.of_kind("callback")), 2 * 13)
 
 
 class _Tags(HTMLParser):
@@ -91,14 +132,20 @@ def test_the_pages() -> None:
         "**RED: not compared: gradients**",
         "## Whole models",
         "| `Sequential` | float64 | 2 | — | — | equal | ok |",
+        "## Initializers",
+        "## Callbacks",
+        "| `TFSMLayer` | layer | not there yet |",
+        "| `Wrapper` | layer | a base class: compared through its subclasses |",
     ):
         assert part in text
     page = report_pages.html(found)
     tags = _Tags()
     tags.feed(page)
     assert_equal(tags.open, [])
-    assert_equal(tags.count["table"], len(found.kinds) + 1)
+    assert_equal(tags.count["table"], len(found.kinds) + 3)
     assert page.count('class="red"') >= len(found.red)
+    for name in ("JaxLayer", "CTC", "Wrapper"):
+        assert f"<code>{name}</code>" in page
     assert "prefers-color-scheme: dark" in page
     assert "<script" not in page
 
@@ -109,6 +156,7 @@ def test_the_summary_goes_between_the_marks() -> None:
     text = report_pages.with_summary(readme, found)
     assert text.startswith("before\n") and text.endswith("\nafter\n")
     assert "old" not in text and "| Layers | float64 |" in text
+    assert "Not there yet, and refused by name: 2 layers, 1 loss." in text
     assert_equal(report_pages.with_summary(text, found), text)
     with pytest.raises(ValueError, match="Expected the marks"):
         report_pages.with_summary("nothing here", found)
