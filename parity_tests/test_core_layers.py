@@ -184,6 +184,11 @@ class TestEmbedding:
         fast = embedding_grad(dy, ids, rows)
         assert_equal(fast, embedding_grad_plain(dy, ids, rows))
 
+    @pytest.mark.parametrize("width", [1, 2])
+    def test_fast_gradient_of_one_row_looked_up_often(self, width):
+        dy, ids = Values((16, width))("float32"), np.zeros(16, int)
+        assert_equal(embedding_grad(dy, ids, 1), embedding_grad_plain(dy, ids, 1))
+
     def test_by_hand(self):
         layer = layers.Embedding(4, 2)
         layer.build()
