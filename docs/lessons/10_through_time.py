@@ -245,9 +245,9 @@ plt.show()
 # Not what the textbook's headline says. Before training the SimpleRNN's gradient lasts
 # longest: an orthogonal R, and small numbers, for which tanh has a slope near 1. The
 # GRU's is halved at each step, because its update gate begins at 0.5. After training
-# all three listen further back than before, and forecast about equally well: the sun's
-# cycle is eleven years, and nothing here needs a memory of sixty. Which layer keeps a
-# gradient is a question of its numbers, so look at them.
+# all three listen further back than before, and the one that listens furthest does not
+# forecast best: the sun's cycle is eleven years, and nothing here needs a memory of
+# sixty. Which layer keeps a gradient is a question of its numbers, so look at them.
 #
 # Exploding is the easier half
 # ----------------------------
