@@ -67,7 +67,7 @@ def run_step(
         for variable in penalized:
             # in forward: total = ... + regularizer(variable)
             grads.add(variable, gradient_of(variable.regularizer, variable.value))
-    total = _total(loss, predicted.activity_loss, penalized)
+    total = total_loss(loss, predicted.activity_loss, penalized)
     return StepResult(total, predicted.y_pred, grads)
 
 
@@ -106,8 +106,8 @@ def _run_whole(
     return predicted, loss
 
 
-def _total(loss: Any, activity_loss: Any, penalized: list[Any]) -> Any:
-    """The sum of the compiled loss and all penalties."""
+def total_loss(loss: Any, activity_loss: Any, penalized: list[Any]) -> Any:
+    """The sum of the compiled loss and all penalties, of `penalized` weights too."""
     parts = [] if loss is None else [loss]
     if type(activity_loss) is not int and np.any(activity_loss):  # 0: there is none
         parts.append(activity_loss)
