@@ -25,6 +25,7 @@ version = release = __version__
 extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
+    "_site.formulas",
     "_site.links",
     "_site.before_and_after",
 ]
@@ -54,6 +55,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = "minikeras"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
