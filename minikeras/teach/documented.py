@@ -6,6 +6,8 @@ import inspect
 import re
 from typing import Any
 
+from minikeras.config import image_data_format
+
 # A section begins with names in bold at the beginning of a line.
 _HEADING = re.compile(
     r"^\*\*(?:\w+)\*\*(?:(?:,| and)\s+\*\*\w+\*\*)*:?[ \t]*", re.MULTILINE
@@ -44,8 +46,9 @@ def formula(layer: Any, title: str = "Formula") -> str:
         other = getattr(layers, referred[1], None)
         more = section(other, title) if other is not None else ""
         if more and other is not described:
-            text = f"{text}\n\n{referred[1]}:\n{more}"
-    return text
+            pointer = "One step" if text.startswith("one step") else text
+            text = f"{pointer} (`{referred[1]}`):\n\n{more}"
+    return text[:1].upper() + text[1:] if text[1:2].isalpha() else text
 
 
 def fields(residuals: Any) -> dict[str, str]:
@@ -69,6 +72,8 @@ def settings(layer: Any) -> dict[str, Any]:
     for name, parameter in inspect.signature(type(layer).__init__).parameters.items():
         value = config.get(name)
         if name in ("self", "name") or isinstance(value, dict) or name not in config:
+            continue
+        if name == "data_format" and value == image_data_format():
             continue
         if value != parameter.default and value is not None:
             found[name] = value

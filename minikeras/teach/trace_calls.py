@@ -83,7 +83,8 @@ class Call:
         self.index = index
         self.layer = layer
         self.name: str = layer.name
-        self.kind = type(layer).__name__
+        function = getattr(layer, "function", None)  # of an activation in the graph
+        self.kind: str = getattr(function, "__name__", type(layer).__name__)
         self.parent = parent
         self.path: str = f"{parent.path}/{self.name}" if parent else self.name
         self.call = 0

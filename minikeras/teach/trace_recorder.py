@@ -27,10 +27,12 @@ class Recorder:
 
     Attributes:
         calls: in the order in which they began.
+        backward: those that ran backward, in that order.
     """
 
     def __init__(self, names: dict[int, str]):
         self.calls: list[Call] = []
+        self.backward: list[Call] = []
         self._names = names
         self._open: list[Call] = []  # those that run, outermost first
         self._by_record: dict[int, Call] = {}
@@ -68,6 +70,7 @@ class Recorder:
         """See `Watcher`."""
         call = self._by_record[id(record)]
         self._open.append(call)
+        self.backward.append(call)
         call.doutputs = dy
         call.dlogits = dlogits[0] if dlogits else None
 
@@ -107,6 +110,7 @@ class Recorder:
         """Its backward."""
         self._note_weights(call)
         self._open.append(call)
+        self.backward.append(call)
         try:
             yield
         finally:

@@ -41,6 +41,7 @@ class Trace:
     Attributes:
         model: the model.
         calls: all calls, in the order in which they began.
+        backward: those that the backward pass came through, in its order.
         x, y, sample_weight: the batch, in the dtypes the model computes in.
         y_pred: the outputs.
         dx: the gradient of the inputs; None for integers.
@@ -57,6 +58,7 @@ class Trace:
         *,
         model: Any,
         calls: list[Call],
+        backward: list[Call],
         x: Any,
         y: Any,
         sample_weight: Any,
@@ -70,6 +72,7 @@ class Trace:
     ):
         self.model = model
         self.calls = calls
+        self.backward = backward
         self.x = x
         self.y = y
         self.sample_weight = sample_weight

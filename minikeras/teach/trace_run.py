@@ -100,6 +100,7 @@ def trace(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Trace
     result = Trace(
         model=model,
         calls=recorder.calls,
+        backward=recorder.backward,
         x=batch[0],
         y=batch[1],
         sample_weight=batch[2],

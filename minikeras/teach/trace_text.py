@@ -81,9 +81,8 @@ def call_table(call: Call) -> Any:
 
     table = Table(pad_edge=False)
     for name in ("array", "shape", "smallest", "mean", "largest"):
-        table.add_column(
-            name, justify="left" if name in ("array", "shape") else "right"
-        )
+        side = "left" if name in ("array", "shape") else "right"
+        table.add_column(name, justify=side, overflow="fold")
     for name, array, _ in arrays_of(call):
         if array.size and array.dtype.kind in "biuf":
             values = array.astype("float64")
