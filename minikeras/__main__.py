@@ -39,6 +39,10 @@ COMMANDS = {
         "minikeras.command_line.verify",
         "run a model here and in Keras, and compare every layer, gradient and step",
     ),
+    "exercises": (
+        "minikeras.command_line.exercises",
+        "write a gradient yourself and have it checked: list, start, check, hint",
+    ),
 }
 
 
@@ -60,7 +64,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m minikeras",
         description="Keras 3 in NumPy, readable to the bottom.",
-        epilog="Status: 0 success, 1 they differ (diff, verify), 2 an error.",
+        epilog="Status: 0 success, 1 they differ (diff, verify, exercises check), 2 an error.",
     )
     parser.add_argument(
         "--version",
