@@ -250,9 +250,10 @@ print(keras.teach.gates(gru, x=series[None, :, None])._fields)
 # 3. Train with windows of 5 years, then of 40. Do the half-lives change?
 # 4. Your own series: which gate moves first when something unusual happens in it?
 #
-# Exercise: write the gradient of one step yourself. The layer's own is taken out, and a
-# check says where yours differs::
+# Exercises: write one step yourself, and then its gradient. A check says where yours
+# differs from the layer's own::
 #
+#     python -m minikeras exercises start lstm_step_forward
 #     python -m minikeras exercises start lstm_step_backward
 #
 # Next: :doc:`10_through_time`, what happens to a gradient on its way back through 309

@@ -274,8 +274,10 @@ assert np.allclose(weight.numpy(), [-0.6, -0.8])
 # 4. Set ``f = 1`` for good: with which bias? What could go wrong then, that a forget
 #    gate was invented for?
 #
-# Exercise: the gradient of one LSTM step, with its two roads, h and the cell state::
+# Exercises: one step back, and the whole way of an LSTM with its two roads, h and the
+# cell state::
 #
-#     python -m minikeras exercises start lstm_step_backward
+#     python -m minikeras exercises start simple_rnn_step_backward
+#     python -m minikeras exercises start lstm_through_time
 #
 # Next: :doc:`11_batch_normalization`, a layer that is another one in training.

@@ -282,8 +282,9 @@ print(keras.utils.gradcheck(norm, x, training=True))
 #    the layer compute? Would you have noticed?
 # 4. What would ``momentum=0`` mean? And 1?
 #
-# Exercise: this forward and this backward, to be written by you::
+# Exercises: this forward and this backward, to be written by you::
 #
-#     python -m minikeras exercises start batch_normalization
+#     python -m minikeras exercises start batch_normalization_forward
+#     python -m minikeras exercises start batch_normalization_backward
 #
 # Next: :doc:`12_same_in_keras`, what "the same" means for numbers that are rounded.

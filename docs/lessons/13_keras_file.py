@@ -283,8 +283,8 @@ temporary.cleanup()
 #    images? Would the model miss it?
 # 5. Unzip a model of your own and find its largest array.
 #
-# Exercise: what ``optimizer/vars/2`` and ``3`` are for, as code of your own::
+# Exercise: what an optimizer keeps an array per weight for, as code of your own::
 #
-#     python -m minikeras exercises start adam_step
+#     python -m minikeras exercises start sgd_step
 #
 # Next: :doc:`14_numpy_keeps_up`, how plain NumPy computes all this in good time.

@@ -276,8 +276,9 @@ plt.show()
 # 4. Multiply ``x[:32] @ kernel`` with ``x`` in Fortran order (``np.asfortranarray``).
 #    Is it slower? Which bytes must BLAS fetch now?
 #
-# Exercise: a convolution with no loop over windows, forward and backward::
+# Exercises: a convolution as a matrix product, forward and backward::
 #
-#     python -m minikeras exercises list
+#     python -m minikeras exercises start conv2d_forward
+#     python -m minikeras exercises start conv2d_backward
 #
 # Next: :doc:`15_own_layer`, writing your own layer.

@@ -184,8 +184,8 @@ strongest = periods[np.argmax(strength)]
 assert 10.8 < strongest < 11.4
 
 # %%
-# About eleven years, the cycle of the sun, with neighbours that make some cycles shorter
-# and some longer. Where each wave began, and where it went:
+# About eleven years, the cycle of the sun, with neighbours that make some cycles
+# shorter and some longer. Where each wave began, and where it went:
 
 figure, axes = plt.subplots(
     1, 2, figsize=(11, 3.6), width_ratios=(1, 2.4), layout="constrained"
@@ -289,9 +289,9 @@ assert keras.utils.gradcheck(keras.layers.Dense(2, activation=cube), x).ok
 #    blame?
 # 4. Open ``minikeras/layers/core/dense.py``: which lines would you recognise now?
 #
-# Exercises: the library's own layers with their gradients taken out. Start with Dense,
-# and do the rest in any order::
+# Exercises: the library's own layers with their gradients taken out. Begin with Dense;
+# ``exercises list`` has the others::
 #
-#     python -m minikeras exercises list
+#     python -m minikeras exercises start dense_backward
 #
 # This is the last lesson. :doc:`index` has them all.
