@@ -71,8 +71,8 @@ print("kernel", kernel.shape, "bias", bias.shape, "together", kernel.size + bias
 
 # %%
 # Ten units with a weight for each of 64 pixels, and a bias each. Row ``i`` of the
-# kernel belongs to pixel ``i``, column ``j`` to unit ``j``: ``kernel[i, j]`` is how much
-# ink at pixel ``i`` speaks for the digit ``j``. (PyTorch keeps the same numbers as
+# kernel belongs to pixel ``i``, column ``j`` to unit ``j``: ``kernel[i, j]`` is how
+# much ink at pixel ``i`` speaks for the digit ``j``. (PyTorch keeps the same numbers as
 # (out, in): the transpose.)
 #
 # The kernel begins at random, the bias at zero, and the answers are as bad as guessing:
@@ -114,9 +114,9 @@ for digit, ax in enumerate(axes.ravel()):
 plt.show()
 
 # %%
-# Look at unit 0: red in a ring, blue in the middle. Ink along the ring speaks for a
-# zero; ink in the middle speaks against it. Nobody wrote that down. It is where the 0s
-# among the training images differ from the rest.
+# Look at unit 0: blue in the middle, red around it. Ink on the ring speaks for a zero,
+# ink in the middle speaks against it. Nobody wrote that down. It is where the 0s among
+# the training images differ from the rest.
 #
 # We can say it in numbers. The pixel in row 4, column 4 is in the middle of the ring:
 

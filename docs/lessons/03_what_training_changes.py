@@ -23,7 +23,7 @@ import minikeras as keras
 from minikeras import plot
 
 keras.utils.set_random_seed(42)
-x = np.random.random((100, 2)).astype("float32")
+x = np.random.default_rng(42).random((100, 2)).astype("float32")
 y = (x.sum(axis=1, keepdims=True) > 1).astype("float32")
 print("x", x.shape, "y", y.shape, "ones:", int(y.sum()))
 
@@ -83,15 +83,17 @@ assert all(np.any(a != b) for a, b in zip(before, after, strict=True))
 # The kernel of the first layer, with its numbers. Each column is one hidden unit and
 # says in which direction it looks:
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 2.6), layout="constrained")
-for ax, weights, name in zip(axes, (before, after), ("before", "after"), strict=True):
-    plot.heatmap(weights[0], ax=ax, title=name, rows="input", columns="unit", bar=False)
+both = np.concatenate([before[0], after[0]])  # (2 + 2, 4)
+ax = plot.heatmap(both, rows="", columns="unit", title="kernel of the first layer")
+ax.set_yticks(range(4), ["before, x[0]", "before, x[1]", "after, x[0]", "after, x[1]"])
 plt.show()
 
+assert np.all(after[0] > 0) and np.any(before[0] < 0)
+
 # %%
-# Before, each column was two random numbers. After, the two of a column are nearly the
-# same where the unit has become useful: the sum of the inputs is what counts, and the
-# units found it. The bias says from which sum on a unit answers.
+# Before, each column was two random numbers. After, the two of a column have the same
+# sign and about the same size: the sum of the inputs is what counts, and all four units
+# found it. The bias of a unit says from which sum on it answers.
 #
 # What the weights do
 # -------------------
@@ -126,7 +128,9 @@ plt.show()
 
 steps = int(model.optimizer.iterations)
 furthest = max(np.abs(b - a).max() for a, b in zip(before, after, strict=True))
-print(f"{steps} steps; the furthest weight moved by {furthest:.2f}, at most {steps / 100}")
+print(
+    f"{steps} steps; the furthest weight moved by {furthest:.2f}, at most {steps / 100}"
+)
 
 assert steps == 400 and furthest < steps * 0.01
 
@@ -155,8 +159,8 @@ for variable, old, new in zip(model.weights, before, model.get_weights(), strict
 assert np.array_equal(before[0], model.get_weights()[0])
 
 # %%
-# ``evaluate`` and ``predict`` change nothing, whatever the layers are; and
-# BatchNormalization has two arrays that training changes without a gradient (lesson 11).
+# ``evaluate`` and ``predict`` change no weight. And BatchNormalization has two arrays
+# that training changes without a gradient (lesson 11).
 #
 # Keeping it
 # ----------
@@ -181,8 +185,8 @@ assert same
 #    zero and look at the accuracy.
 # 3. Start from ``before`` again with another seed. Are the weights after training the
 #    same? Are the answers?
-# 4. Turn the labels around, ``y = 1 - y``, and train on from the weights you have. Which
-#    array changes most, and which could stay as it is?
+# 4. Turn the labels around, ``y = 1 - y``, and train on from the weights you have.
+#    Which array changes most, and which could stay as it is?
 #
 # These lines print the same with ``import keras`` in the place of minikeras: the same
 # seed gives the same initial weights and the same order of the examples, and the
