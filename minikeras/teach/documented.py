@@ -12,7 +12,7 @@ from minikeras.config import image_data_format
 _HEADING = re.compile(
     r"^\*\*(?:\w+)\*\*(?:(?:,| and)\s+\*\*\w+\*\*)*:?[ \t]*", re.MULTILINE
 )
-_REFERENCE = re.compile(r"(?:those|that|one step is|is|as) (?:of|in) `(\w+)`")
+_REFERENCE = re.compile(r"(?:[Tt]hose|[Tt]hat|One step is|is|as) (?:of|in) `(\w+)`")
 _FIELDS = re.compile(r"^    ((?:\w+)(?:, \w+)*): (.*(?:\n(?: {8,}.*)?)*)", re.MULTILINE)
 
 
@@ -31,7 +31,8 @@ def section(described: Any, title: str) -> str:
         following = _HEADING.search(rest)
         rest = rest[: following.start()] if following else rest
         rest = re.split(r"\n\n(?=\S[^\n]*:\n {4}|>>> |Reference|NB: |\[)", rest)[0]
-        return rest.split("\n\n>>> ")[0].strip("\n").rstrip()
+        text = rest.split("\n\n>>> ")[0].strip("\n").rstrip()
+        return text[:1].upper() + text[1:] if text[1:2].isalpha() else text
     return ""
 
 
@@ -46,9 +47,9 @@ def formula(layer: Any, title: str = "Formula") -> str:
         other = getattr(layers, referred[1], None)
         more = section(other, title) if other is not None else ""
         if more and other is not described:
-            pointer = "One step" if text.startswith("one step") else text
+            pointer = "One step" if text.startswith("One step") else text
             text = f"{pointer} (`{referred[1]}`):\n\n{more}"
-    return text[:1].upper() + text[1:] if text[1:2].isalpha() else text
+    return text
 
 
 def fields(residuals: Any) -> dict[str, str]:

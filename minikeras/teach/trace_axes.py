@@ -39,12 +39,17 @@ def axes_of(call: Call | None, name: str, shape: tuple[int, ...], text: str) -> 
     if documented:
         parts = [part.strip() for part in documented[1].split(",") if part.strip()]
         if len(parts) == len(shape):
-            return ["" if p.isdigit() else _LETTERS.get(p, p) for p in parts]
+            return ["" if p.isdigit() else _word(p) for p in parts]
     if call is not None:
         for outgoing, value in ((False, call.inputs), (True, call.outputs)):
             if getattr(value, "shape", None) == shape:
                 return _of_data(call, shape, outgoing, False)
     return [""] * len(shape)
+
+
+def _word(part: str) -> str:
+    """`T + 1` as `steps + 1`."""
+    return re.sub(r"^[A-Z]\b", lambda m: _LETTERS.get(m[0], m[0]), part)
 
 
 def _of_data(call: Call | None, shape: tuple, outgoing: bool, is_mask: bool) -> list:

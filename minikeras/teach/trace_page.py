@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minikeras.command_line.axes import LEGEND
 from minikeras.teach.documented import formula, section, settings
 from minikeras.teach.trace_arrays import ArrayStore, shown_axes
 from minikeras.teach.trace_axes import axes_of
@@ -158,11 +159,9 @@ class _Steps:
                     for entry in self._named(call, name, value):
                         entry["name"] = f"{entry['name']} of {call.label}"
                         gradients.append(entry)
-        notes = [f"The loss of this batch is {float(trace.loss):.6g}."]
+        notes = [_sum_of(trace)]
         formulas = []
         for term in trace.terms:
-            weight = "" if term.weight is None else f", times {term.weight:g}"
-            notes.append(f"{term.name}: {float(term.value):.6g}{weight}.")
             function = getattr(term.loss, "fn", None) or type(term.loss)
             formulas.append(section(function, "Formula"))
         notes += [note for note in trace.notes if "loss" in note.lower()]
@@ -265,6 +264,9 @@ def _entry(
     if is_image and array.ndim >= 4:
         shown = (axes.index("rows"), axes.index("columns"))
     blocks = {g: [s.start, s.stop] for g, s in (gates or {}).items()}
+    if blocks and not meaning:
+        legend = LEGEND.get(f"[{' '.join(blocks)}]", "")
+        meaning = f"{', '.join(blocks)}: {legend}" if legend else ""
     return {
         "name": name,
         "array": array,
@@ -280,7 +282,27 @@ def _made(call: Call) -> str:
 
 
 def _call(name: str, arguments: dict[str, Any]) -> str:
-    return f"{name}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
+    parts = []
+    for key, value in arguments.items():
+        # A learning rate of 0.01 is kept as a float32: 0.009999999776482582.
+        text = f"{value:.7g}" if isinstance(value, float) else repr(value)
+        parts.append(f"{key}={text}")
+    return f"{name}({', '.join(parts)})"
+
+
+def _sum_of(trace: Trace) -> str:
+    """The loss as the sum of its parts."""
+    total = float(trace.loss)
+    parts, rest = [], total
+    for term in trace.terms:
+        weight = 1.0 if term.weight is None else float(term.weight)
+        times = "" if term.weight is None else f"{weight:g} x "
+        parts.append(f"{times}{float(term.value):.6g} ({term.name})")
+        rest -= weight * float(term.value)
+    if trace.terms and abs(rest) > 1e-6 * abs(total):
+        parts.append(f"{rest:.6g} (penalties)")
+    sentence = f"The loss of this batch is {total:.6g}"
+    return f"{sentence} = {' + '.join(parts)}." if len(parts) > 1 else f"{sentence}."
 
 
 def _loss_name(loss: Any) -> str:

@@ -5,7 +5,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const PHASES = { start: "Start", forward: "Forward", loss: "Loss", backward: "Backward", update: "Update" };
-  const MOST_COLUMNS_AS_TEXT = 8;
+  const NARROWEST_AS_TEXT = 60; // of a column, in pixels
   const MOST_ROWS_AS_TEXT = 16;
   const FOLD = 32; // a longer vector goes on in the next row
   let here = 0;
@@ -27,7 +27,9 @@
     if (!decoded.has(index)) {
       const { kind, data: text } = data.arrays[index];
       const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-      decoded.set(index, new KINDS[kind](bytes.buffer));
+      const values = new KINDS[kind](bytes.buffer);
+      data.arrays[index].whole = values.every(Number.isInteger);
+      decoded.set(index, values);
     }
     return decoded.get(index);
   }
@@ -49,11 +51,11 @@
   function short(value, array, scale = array.scale) {
     if (array.kind === "u1") return value ? "True" : "False";
     if (!Number.isFinite(value)) return exact(value, array);
-    if (value === 0 || (/int/.test(array.dtype) && scale < 1e6)) return String(value);
+    if (value === 0 || (array.whole && Number.isInteger(value) && scale < 1e6)) return String(value);
     if (scale >= 1e5 || scale < 1e-4) return value.toExponential(1);
     const places = Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(scale))));
     const text = value.toFixed(places);
-    return Number(text) === 0 ? `~0` : text;
+    return Number(text) === 0 ? value.toExponential(0) : text;
   }
 
   // --- Colours ------------------------------------------------------------------------
@@ -125,7 +127,8 @@
   function card(entry) {
     const array = data.arrays[entry.array];
     const title = make("h4", "", entry.name, " ", make("span", "", `${tuple(array.shape)} ${array.dtype}`));
-    const box = make("section", "card", title);
+    const box = make("div", "card", title);
+    box.setAttribute("role", "group");
     box.setAttribute("aria-label", `${entry.name}, shape ${tuple(array.shape)}`);
     box.dataset.name = entry.name;
     if (array.shape.length) box.append(axisText(entry, array));
@@ -135,14 +138,16 @@
       box.append(make("p", "part", "Empty: it has no numbers."));
       return box;
     }
-    if (array.shape.some((n, axis) => n !== array.window[axis])) {
+    const isPart = array.shape.some((n, axis) => n !== array.window[axis]);
+    if (isPart) {
       box.append(make("p", "part", `Shown: the first ${array.window.join(" × ")} of ${array.shape.join(" × ")}.`));
     }
     const view = viewOf(entry, array);
     const readout = make("output", "readout idle");
-    if (array.low !== null && array.kind !== "u1") readout.append(`${short(array.low, array)} to ${short(array.high, array)}, mean ${short(array.mean, array)}`);
+    if (array.low !== null && array.kind !== "u1") readout.append(`${isPart ? "of all: " : ""}${short(array.low, array)} to ${short(array.high, array)}, mean ${short(array.mean, array)}`);
     const scale = entry.scale ?? array.scale;
-    const asText = view.columns <= MOST_COLUMNS_AS_TEXT && view.rows <= MOST_ROWS_AS_TEXT;
+    const fits = view.columns * NARROWEST_AS_TEXT <= Math.max(byId("main").clientWidth - 60, 4 * NARROWEST_AS_TEXT);
+    const asText = fits && view.rows <= MOST_ROWS_AS_TEXT;
     const show = (row, column) => {
       if (!view.has(row, column)) return;
       readout.classList.remove("idle");
@@ -151,7 +156,7 @@
     };
     const picture = (asText ? table : map)(entry, array, view, scale, show);
     box.append(...pickers(entry, array, view, picture.draw), readout, picture.element);
-    if (array.kind !== "u1" && array.low !== null) {
+    if (array.kind !== "u1" && scale) {
       box.append(make("p", "scale", short(-scale, array, scale), make("i"), short(scale, array, scale)));
     }
     redraws.push(picture.draw);
@@ -195,25 +200,23 @@
     const head = make("thead");
     const gates = Object.entries(entry.gates || {});
     if (gates.length) {
-      const line = make("tr", "", make("td"));
-      line.firstChild.hidden = true;
-      line.prepend(make("th"));
+      const line = make("tr", "", make("td", "corner"));
       for (const [name, [start, stop]] of gates) {
         const cell = make("th", "gate", name);
         cell.colSpan = stop - start;
-        cell.title = `columns ${start} to ${stop - 1}`;
+        cell.scope = "colgroup";
         line.append(cell);
       }
-      line.querySelector("td").remove();
       head.append(line);
     }
-    const top = make("tr", "", make("th"));
-    for (let column = 0; column < view.columns; column++) top.append(make("th", "", view.columnAxis >= 0 ? `${column}` : ""));
+    const heading = (scope, text) => Object.assign(make("th", "", text), { scope });
+    const top = make("tr", "", make("td", "corner"));
+    for (let column = 0; column < view.columns; column++) top.append(heading("col", view.columnAxis >= 0 ? `${column}` : ""));
     head.append(top);
     const body = make("tbody");
     const cells = [];
     for (let row = 0; row < view.rows; row++) {
-      const line = make("tr", "", make("th", "", view.rowAxis >= 0 ? `${row}` : ""));
+      const line = make("tr", "", heading("row", view.rowAxis >= 0 ? `${row}` : ""));
       cells.push([]);
       for (let column = 0; column < view.columns; column++) {
         const cell = make("td");
@@ -270,8 +273,8 @@
     if (gates.childElementCount) holder.prepend(gates);
     let size = 1, row = 0, column = 0;
     const draw = () => {
-      const room = Math.min(byId("main").clientWidth - 40, 448);
-      size = Math.max(2, Math.floor(Math.min(22, room / view.columns, Math.max(5, 448 / view.rows))));
+      const room = Math.min(byId("main").clientWidth - 40, 340);
+      size = Math.max(2, Math.floor(Math.min(22, room / view.columns, Math.max(5, 340 / view.rows))));
       const ratio = window.devicePixelRatio || 1;
       const width = size * view.columns, height = size * view.rows;
       canvas.width = Math.round(width * ratio);
@@ -393,8 +396,9 @@
     main.append(...step.groups.filter((found) => found.folded).map(group));
     if (!here) main.append(help());
     redraw();
-    byId("back").disabled = here === 0;
-    byId("next").disabled = here === data.steps.length - 1;
+    // Not `disabled`: the button that has the focus keeps it.
+    byId("back").setAttribute("aria-disabled", String(here === 0));
+    byId("next").setAttribute("aria-disabled", String(here === data.steps.length - 1));
     byId("where").textContent = `Step ${here + 1} of ${data.steps.length}: ${phaseText(step).toLowerCase()}, ${step.title}`;
     [...byId("line").children].forEach((part, i) => {
       part.classList.toggle("past", i < here);
@@ -411,7 +415,7 @@
   function help() {
     const key = (text) => make("kbd", "", text);
     return make("p", "help", key("→"), " and ", key("←"), " go from step to step, ", key("Home"), " and ", key("End"),
-      " to the first and last. ", key("Tab"), " leads into an array; there the arrow keys read its numbers. Blue is negative, orange positive; the strongest colour is the largest number of the array.");
+      " to the first and last. ", key("Tab"), " leads into an array; there the arrow keys read its numbers, as does pointing at them. Blue is negative, orange positive; the strongest colour is the largest number of the array.");
   }
 
   // --- The page -----------------------------------------------------------------------
