@@ -10,9 +10,7 @@ from minikeras.registry import suggest
 
 NAMES = {
     "layers": """
-        AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-        AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix
-        AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D
+        AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D
         ConvLSTM2D ConvLSTM3D CutMix Equalization FlaxLayer GroupQueryAttention
         HashedCrossing Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes
         MelSpectrogram MixUp Pipeline RandAugment RandomBrightness
@@ -21,7 +19,7 @@ NAMES = {
         RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
         RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
         RandomZoom Resizing ReversibleEmbedding STFTSpectrogram Solarization
-        SpectralNormalization StringLookup TFSMLayer TextVectorization
+        StringLookup TFSMLayer TextVectorization
         TorchModuleWrapper
     """,
     "losses": "CTC ctc",

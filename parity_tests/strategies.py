@@ -64,6 +64,11 @@ class Values:
         return replace(self, shape=tuple(shape))
 
 
+def apart(x: Values) -> np.ndarray:
+    """The values in steps of 1/64: equal, or not nearly equal."""
+    return np.round(x() * (64 / x.scale)) / 64
+
+
 def dtypes() -> st.SearchStrategy[str]:
     """ "float32" or "float64"."""
     return st.sampled_from(DTYPES)

@@ -39,7 +39,8 @@ def global_cases(draw, rank, *, specials):
 
 def smooth(x):
     """Whether a maximum over x has a derivative: no two elements are equal."""
-    return np.unique(x()).size == x().size
+    x = x() if callable(x) else x
+    return np.unique(x).size == x.size
 
 
 def each_kind(test):
@@ -93,6 +94,8 @@ class TestAgainstKeras:
         stand_in = rank == 3 and dtype == "float64"
         specials = () if stand_in else ("ties", "zeros")
         config, x = data.draw(pooling_cases(rank, specials=specials))
+        if rank == 3 and not stand_in:  # see keras_findings/volumes_nearly_equal_win.py
+            x = strategies.apart(x)
         name = f"MaxPooling{rank}D"
         options = {"numeric": smooth(x), "referee": False}
         check_pooling(name, config, x, dtype=dtype, seed=seed, **options)

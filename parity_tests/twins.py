@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import minikeras
 from minikeras import layers
 from parity_tests.descriptions import normalized
 from parity_tests.harness import check_layer
 from parity_tests.oracle import keras
-from parity_tests.tolerance import assert_equal
+from parity_tests.tolerance import assert_close, assert_equal
 
 
 def check(name: str, config: dict[str, Any], inputs: Any, **options: Any) -> None:
@@ -47,3 +50,20 @@ def check_same_error(
     for module in (layers, keras.layers):
         with pytest.raises(error, match=match):
             use(module)
+
+
+def check_files(make: Callable[[Any], Any], x: Any, folder: Path) -> None:
+    """A model from `make(library)` goes through a `.keras` file to the other library.
+
+    Its weights are then equal to the last bit, and it predicts the same.
+    """
+    for writer, reader in ((minikeras, keras), (keras, minikeras)):
+        path = folder / f"by_{writer.__name__}.keras"
+        written = make(writer)
+        written.save(path)
+        read = reader.models.load_model(path)
+        pairs = zip(read.get_weights(), written.get_weights(), strict=True)
+        for i, (a, b) in enumerate(pairs):
+            assert_equal(np.asarray(a), np.asarray(b), name=f"weight {i}")
+        found, expected = (m.predict(x, verbose=0) for m in (read, written))
+        assert_close(found, expected, k=np.size(x), name=f"{path.name}: predictions")

@@ -42,7 +42,18 @@ from minikeras.layers.normalization.batch_normalization import BatchNormalizatio
 from minikeras.layers.normalization.group_normalization import GroupNormalization
 from minikeras.layers.normalization.layer_normalization import LayerNormalization
 from minikeras.layers.normalization.rms_normalization import RMSNormalization
+from minikeras.layers.normalization.spectral_normalization import SpectralNormalization
 from minikeras.layers.normalization.unit_normalization import UnitNormalization
+from minikeras.layers.pooling.adaptive_average_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+)
+from minikeras.layers.pooling.adaptive_max_pooling import (
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
 from minikeras.layers.pooling.average_pooling1d import AveragePooling1D
 from minikeras.layers.pooling.average_pooling2d import AveragePooling2D
 from minikeras.layers.pooling.average_pooling3d import AveragePooling3D
@@ -126,6 +137,12 @@ __all__ = [
     "RNN",
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
     "AdditiveAttention",
     "AlphaDropout",
@@ -218,6 +235,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
