@@ -195,8 +195,8 @@ plt.show()
 # the 50 % of a bias of 0, and still gone after sixty steps. What an LSTM has is not a
 # gradient that lasts, but a gate that can *learn* to let it last.
 #
-# Real data: whom does the forecast listen to?
-# --------------------------------------------
+# Real data: which years does the forecast listen to?
+# ---------------------------------------------------
 # Sixty years of sunspots, and a forecast of the year after them. The gradient of the
 # forecast with respect to each of the sixty years says how far back a network can
 # learn from, and, after training, how far back it looks.

@@ -253,7 +253,7 @@ for epsilon in (1e-3, 1e-5):
 rng = np.random.default_rng(0)
 x = rng.normal(size=(6, 2))
 dy = rng.normal(size=(6, 2))
-norm = keras.layers.BatchNormalization(dtype="float64")
+norm = keras.layers.BatchNormalization(dtype="float64", name="norm")
 norm.build((None, 2))
 
 y, residuals = norm.forward(x, training=True)

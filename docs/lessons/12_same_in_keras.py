@@ -110,10 +110,10 @@ try:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         real_keras = importlib.import_module("keras")
-        their_model, theirs = script(real_keras)
+        _, theirs = script(real_keras)
     print("measured now, with Keras", real_keras.version())
 except ImportError as error:
-    real_keras, their_model, theirs = None, None, KERAS_FOUND
+    real_keras, theirs = None, KERAS_FOUND
     print(f"from the list above: {error}")
 
 assert theirs["first_weights"] == KERAS_FOUND["first_weights"]
@@ -316,7 +316,9 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %%
 # For a model of your own there is a command. It runs the model in both libraries and
-# compares each layer, each gradient and some training steps::
+# compares each layer, each gradient and some training steps:
+#
+# .. code-block:: text
 #
 #     $ python -m minikeras verify digits.keras
 #                                forward      in training  gradients    after steps
@@ -339,7 +341,8 @@ with tempfile.TemporaryDirectory() as folder:
 #    Which one is not, and what draws it?
 # 2. Make the sum of ``a * b`` from the smallest product to the largest, and the other
 #    way. Which is nearer to the exact one?
-# 3. Replace the relu by tanh in the last experiment. Does the difference still jump?
+# 3. Replace the relu by tanh in the last experiment, and train for 50 epochs. Which
+#    difference grows faster?
 # 4. Set ``epsilon=1e-8`` in Adam on one side only. After how many steps can you tell it
 #    from rounding, in float32 and in float64?
 #

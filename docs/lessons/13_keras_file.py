@@ -71,7 +71,7 @@ assert sorted(metadata) == ["date_saved", "keras_version"]
 print(config["module"], config["class_name"], list(config["config"]))
 
 # %%
-# Its layers, with the arguments that are not the default ones:
+# Its layers, with some of their arguments:
 
 for layer in config["config"]["layers"]:
     given = {

@@ -145,8 +145,8 @@ for wrong in (ForgetsTheInnerDerivative, UsesSinTwice, ForgetsToSum):
 # Which arrays are wrong tells where to look: the first has an error on the way to x
 # only, the second in what all three share, the third in one weight.
 #
-# In a test, ``gradcheck(...).raise_if_failed()``. A place where a function has a kink,
-# like ReLU at 0, is named and not counted as a mistake.
+# For a test there is ``gradcheck(...).raise_if_failed()``. A place where a function has
+# a kink, like ReLU at 0, is named and not counted as a mistake.
 #
 # At work
 # -------
