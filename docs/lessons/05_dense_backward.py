@@ -114,8 +114,8 @@ print("the same as the loops")
 # ------------------
 # The layer computes ``z = x @ kernel + bias`` and ``y = activation(z)``. Going back,
 # the activation is met first: it makes ``dz`` from ``dy``, and the rest is as above,
-# with ``dz``. For ``relu``, which passes what is positive and stops what is not, ``dz`` is
-# ``dy`` where ``z`` was positive, and 0 elsewhere.
+# with ``dz``. For ``relu``, which passes what is positive and stops what is not, ``dz``
+# is ``dy`` where ``z`` was positive, and 0 elsewhere.
 
 z = x @ kernel + bias
 y = np.maximum(z, 0)
@@ -126,8 +126,8 @@ print("dz")
 print(dz)
 
 # %%
-# The third unit has ``z = -1`` for all three examples, so nothing comes back through it:
-# its gradients are zero, and it will stay as it is. Such a unit is called dead. The
+# The third unit has ``z = -1`` for all three examples, so nothing comes back through
+# it: its gradients are zero, and it will stay as it is. Such a unit is called dead. The
 # fourth one hears of the third example only.
 #
 # The same in the library
