@@ -118,6 +118,34 @@ def entry_point(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def shape_hint(received: tuple[int, ...], expected: tuple[int | None, ...]) -> str:
+    """What to do about an input of another shape, where that is known; or "".
+
+    >>> shape_hint((3,), (None, 3))
+    ' For a single example add a batch axis: x[None].'
+    >>> shape_hint((1, 200, 1), (None, 20, 1))
+    ' The model reads 20 steps: with `Input((None, 1))` it would read any number.'
+    """
+    if (None, *received) == expected:
+        return " For a single example add a batch axis: x[None]."
+    if len(expected) != 3:
+        return ""
+    _, steps, features = expected  # those of sequences
+    if received[1:] == (1, 1) and features == 1:
+        return (
+            f" These are {received[0]} sequences of one step each; a single sequence "
+            "of numbers is x[None, :, None]."
+        )
+    if len(received) == 3 and received[2] == features and steps is not None:
+        return (
+            f" The model reads {steps} steps: with `Input((None, {features}))` it "
+            "would read any number."
+        )
+    if len(received) == 1 and features == 1:
+        return " A single sequence of numbers is x[None, :, None]."
+    return ""
+
+
 class Checked:
     """A base whose subclasses suggest names for misspelt constructor arguments."""
 

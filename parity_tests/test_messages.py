@@ -144,9 +144,26 @@ def test_no_trial_run_for_large_arrays():
     assert matmul_shape((None, 4000, 64), (64, 9)) == (None, 4000, 9)
 
 
+def sequences(steps):
+    return minikeras.Sequential([minikeras.Input((steps, 1)), layers.LSTM(2)])
+
+
 EXPLAINED: dict[str, tuple[Callable[[], Any], str]] = {
     "a single example": (lambda: layers.Dense(2)(np.ones(3)), r"add a batch axis"),
     "a single image": (lambda: layers.Conv2D(2, 2)(np.ones((5, 5, 1))), r"x\[None\]"),
+    "windows without features": (
+        lambda: layers.LSTM(2)(minikeras.Input((20,))),
+        r"\(batch, steps, features\).*x\[\.\.\., None\]",
+    ),
+    "a longer sequence": (
+        lambda: sequences(20)(np.ones((1, 30, 1))),
+        r"reads 20 steps.*Input\(\(None, 1\)\)",
+    ),
+    "a series": (lambda: sequences(None)(np.ones(30)), r"x\[None, :, None\]"),
+    "a series as examples": (
+        lambda: sequences(20)(np.ones((30, 1))),
+        r"30 sequences of one step each.*x\[None, :, None\]",
+    ),
     "a batch": (lambda: layers.Dense(2)([1.0, 2.0]), r"np\.array"),
     "optimizer class": (
         lambda: model().compile(minikeras.optimizers.Adam),

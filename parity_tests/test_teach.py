@@ -251,6 +251,16 @@ def test_errors_of_gates():
         teach.gates("model", x=x)
 
 
+def test_nan_is_named_with_its_place():
+    layer, x = make("LSTM"), sequences(1, STEPS, INPUTS)
+    x[0, 1, 0] = np.nan
+    with pytest.warns(UserWarning, match=f"'{layer.name}' have NaN.* in the input"):
+        teach.gates(layer, x=x)
+    layer.set_weights([np.full_like(w, np.inf) for w in layer.get_weights()])
+    with pytest.warns(UserWarning, match="in the weights: training went astray"):
+        teach.gates(layer, x=x)
+
+
 def make_simple():
     layer = layers.SimpleRNN(UNITS)
     layer.build((None, STEPS, INPUTS))
@@ -294,6 +304,16 @@ def test_errors_of_plot():
         found.plot(example=1)
     with pytest.raises(ValueError, match=r"each of the 4 steps.*\(2,\)"):
         found.plot(times=[1, 2])
+    with pytest.raises(ValueError, match=r"numbers or dates.*datetime64"):
+        found.plot(times=[1.0, np.nan, 2.0, 3.0])
+
+
+def test_times_may_be_dates():
+    found = teach.gates(make("GRU"), x=sequences(1, STEPS, INPUTS))
+    days = np.arange("2024-02-28", "2024-03-03", dtype="datetime64[D]")
+    ax = found.plot(times=days)
+    assert_equal(ax.get_lines()[-1].get_xdata(), days)
+    ax.figure.canvas.draw()
 
 
 # --- explain --------------------------------------------------------------------------

@@ -127,6 +127,9 @@ def _check_one(spec: InputSpec, x: Any, index: int, layer_name: str) -> None:
         wanted = spec.ndim or spec.min_ndim
         single = isinstance(x, np.ndarray) and len(shape) + 1 == wanted
         hint = ". For a single example add a batch axis: x[None]" if single else ""
+        if wanted == 3 and len(shape) == 2:
+            hint += ". Sequences are (batch, steps, features): with one number per step"
+            hint += ", x[..., None]"
         raise ValueError(
             f"Input {index}{named} of layer '{layer_name}' is incompatible with the "
             f"layer: {problem}. Full shape received: {shape}{hint}"

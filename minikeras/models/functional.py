@@ -13,7 +13,7 @@ from minikeras.graph import Graph, GraphResiduals
 from minikeras.layers.core.input_layer import Input, InputLayer
 from minikeras.layers.input_spec import InputSpec
 from minikeras.layers.layer import Layer
-from minikeras.messages import warn
+from minikeras.messages import shape_hint, warn
 from minikeras.models.model import Model
 from minikeras.registry import public
 from minikeras.symbolic import KerasTensor, Node
@@ -240,12 +240,10 @@ class Functional(Model):
             for want, got in zip(tensor.shape[1:], x.shape[1:], strict=True)
         )
         if not fits:
-            hint = ""
-            if (None, *x.shape) == tensor.shape:
-                hint = " For a single example add a batch axis: x[None]."
             raise ValueError(
                 f"Input '{name}' of model '{self._owner}' expected shape "
-                f"{tensor.shape}. Received: an array of shape {x.shape}.{hint}"
+                f"{tensor.shape}. Received: an array of shape {x.shape}."
+                f"{shape_hint(x.shape, tensor.shape)}"
             )
         return x
 

@@ -113,6 +113,11 @@ def _plot(
             f"`times` must have one value for each of the {steps} steps. Received: "
             f"shape {times.shape}"
         )
+    if times.dtype.kind == "f" and not np.isfinite(times).all():
+        raise ValueError(
+            "`times` must be numbers or dates. Received: NaN or infinity. Dates of a "
+            'file are read with np.genfromtxt(..., dtype="datetime64[D]").'
+        )
     if ax is None:
         ax = _new_axes()
     order = np.argsort(values.time)  # a layer that goes backwards: left is early too

@@ -15,6 +15,7 @@ from minikeras.layers.rnn.gru_cell import GRUCell
 from minikeras.layers.rnn.lstm_cell import LSTMCell
 from minikeras.layers.rnn.rnn import RNN, RNNResiduals
 from minikeras.layers.rnn.time_distributed import TimeDistributed
+from minikeras.messages import warn
 from minikeras.ops.lstm_fused import FusedSequence
 from minikeras.ops.rnn import column_blocks
 from minikeras.registry import suggest
@@ -85,7 +86,19 @@ def gates(
             f"'{model_or_layer.name}': say which by `call`, 0 to {len(calls) - 1}. "
             f"Received: call={call}"
         )
-    return _values(layer, calls[call])
+    found = _values(layer, calls[call])
+    if not np.isfinite(found.hidden).all():
+        _warn_of_nan(model_or_layer, layer, x)
+    return found
+
+
+def _warn_of_nan(model: Any, layer: Any, x: Any) -> None:
+    where = "inside of it"
+    if any(not np.isfinite(a).all() for a in model.get_weights()):
+        where = "in the weights: training went astray, or read NaN itself"
+    elif any(not np.isfinite(a).all() for a in map(np.asarray, tree.flatten(x))):
+        where = "in the input"
+    warn(f"The states of layer '{layer.name}' have NaN or infinity, which is {where}.")
 
 
 # --- Which layer ----------------------------------------------------------------------
