@@ -227,9 +227,9 @@ assert curves["Adam(0.001)"][-1] < curves["SGD(0.001)"][-1]
 # 4. Momentum alone: ``velocity = momentum * velocity - rate * g; w += velocity``. Do
 #    two steps by hand and compare with ``keras.optimizers.SGD(0.1, momentum=0.9)``.
 #
-# Exercise: the gradient that this step began with. The library's own is taken out, and
-# a check says where yours differs::
+# Exercise: the library's own Adam with its step taken out. Write it in; a check says
+# where your weights differ::
 #
-#     python -m minikeras exercises start binary_crossentropy_backward
+#     python -m minikeras exercises start adam_step
 #
 # Next: :doc:`05_dense_backward`.

@@ -206,11 +206,11 @@ print("from logits: ", softmax(logits)[0, :4].round(3))
 
 # %%
 # The mistake to know is a third combination: probabilities, *and* ``from_logits=True``.
-# Softmax is then done twice. Where a model plainly ends in softmax Keras notices, warns,
-# and takes the logits. It cannot notice if another layer comes after the softmax, or if
-# you call the loss yourself. Probabilities lie between 0 and 1, so the second softmax
-# can never be sure of anything: with ten classes, the best it can give is ``e / (e +
-# 9)``.
+# Softmax is then done twice. Where a model plainly ends in softmax Keras notices,
+# warns, and takes the logits. It cannot notice if another layer comes after the
+# softmax, or if you call the loss yourself. Probabilities lie between 0 and 1, so the
+# second softmax can never be sure of anything: with ten classes, the best it can give
+# is ``e / (e + 9)``.
 
 best = np.exp(1) / (np.exp(1) + 9)
 print(f"at best {best:.3f}, so a loss of at least {-np.log(best):.2f}")
