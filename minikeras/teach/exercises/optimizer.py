@@ -40,7 +40,7 @@ def _keras_sgd(keras: Any, v: Any) -> dict[str, Any]:
     weight = keras.Variable(v.value, dtype="float64")
     gradient = keras.ops.convert_to_tensor(v.gradient)
     keras.optimizers.SGD(_RATE).apply([gradient], [weight])
-    return {"value": weight.value}
+    return {"value": keras.ops.convert_to_tensor(weight)}
 
 
 _IN_PLACE = """\
@@ -152,7 +152,7 @@ def _keras_adam(keras: Any, v: Any) -> dict[str, Any]:
     optimizer = keras.optimizers.Adam(_RATE, _BETA_1, _BETA_2, _EPSILON)
     weight = keras.Variable(v.value, dtype="float64")
     optimizer.apply([keras.ops.convert_to_tensor(v.gradient)], [weight])
-    return {"value": weight.value}
+    return {"value": keras.ops.convert_to_tensor(weight)}
 
 
 ADAM = Exercise(

@@ -148,13 +148,21 @@ def render(exercise: Exercise, solved: bool = False) -> str:
 
 
 def _heading(exercise: Exercise) -> str:
-    command = "python -m minikeras exercises"
-    text = exercise.text.strip()
-    return (
-        f'"""{exercise.name}: {exercise.title}.\n\n{text}\n\nWrite what is missing '
-        f'below ("your turn"), then\n\n    {command} check {exercise.name}\n    {command} '
-        f'hint {exercise.name}\n"""\n\nfrom __future__ import annotations\n\n'
-    )
+    command, name = "python -m minikeras exercises", exercise.name
+    lines = [
+        f'"""{name}: {exercise.title}.',
+        "",
+        exercise.text.strip(),
+        "",
+        'Write what is missing below ("your turn"), then',
+        "",
+        f"    {command} check {name}",
+        f"    {command} hint {name}",
+        '"""',
+        "",
+        "from __future__ import annotations",
+    ]
+    return "\n".join(lines) + "\n\n"
 
 
 def _imports(exercise: Exercise) -> list[str]:
