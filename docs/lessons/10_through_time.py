@@ -119,7 +119,8 @@ print(f"the layer on R\n{grads[recurrent_kernel]}")
 # ``dh = dh_outside[t] + dh_from_the_step_after``
 #
 # ``minikeras/ops/recurrence.py`` and ``minikeras/ops/lstm.py`` have this loop. Nothing
-# in it is special to time.
+# in it is special to time. (To see a whole training step of any model in this way, call
+# by call: ``print(keras.teach.trace(model, x, y))``.)
 #
 # What becomes of a gradient after sixty steps
 # --------------------------------------------

@@ -177,8 +177,8 @@ print("moving_variance with 0.99:", first)
 print("moving_variance with 0.9: ", quick.layers[2].moving_variance.numpy()[:5])
 
 # %%
-# So in short runs, or with large batches, set ``momentum=0.9``; in long ones it does
-# not matter.
+# So in short runs, or with large batches, set ``momentum=0.9``; in long ones it
+# hardly matters.
 #
 # Small batches
 # -------------

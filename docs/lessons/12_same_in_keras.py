@@ -171,7 +171,7 @@ assert (big + small) - big != (big - big) + small
 
 # %%
 # The distance from one float32 to the next is called an ULP, a unit in the last place.
-# Around 1 it is about 0.0000001; around a thousand, a thousand times that:
+# Around 1 it is about 0.0000001; around a thousand, 512 times that:
 
 for value in (1.0, 1000.0):
     print(f"an ULP of {value:6}: {np.spacing(np.float32(value)):.2e}")

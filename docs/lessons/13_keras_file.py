@@ -263,7 +263,7 @@ temporary.cleanup()
 # The same from the command line
 # ------------------------------
 # ``inspect`` prints what you have seen here, of any model file, with the meaning of
-# each axis; ``diff`` says what two files have in common, ``convert`` writes other
+# each axis; ``diff`` says where two files differ, ``convert`` writes other
 # formats::
 #
 #     python -m minikeras inspect digits.keras

@@ -161,8 +161,8 @@ compare("side by side", apart.sum, beside.sum, runs=20)
 
 # %%
 # The same array with its axes exchanged is the same numbers in another order, and so is
-# not the same speed. That is why images lie as (batch, height, width, channels), with
-# the channels of a pixel together.
+# not the same speed. It is one reason why images lie as (batch, height, width,
+# channels), with the channels of a pixel together.
 #
 # The cache: work in pieces
 # -------------------------
