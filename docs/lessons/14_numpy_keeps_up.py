@@ -14,8 +14,8 @@ page. Times depend on the machine; trust the ratios, and measure your own.
 # %%
 # A clock
 # -------
-# Best of several runs, both ways in turn, so that a moment in which the machine was
-# busy hurts neither. The results must be equal.
+# Best of several runs on one core, both ways in turn, so that a moment in which the
+# machine was busy hurts neither. The results must be equal.
 
 import time
 
@@ -218,10 +218,10 @@ assert (a * float(np.sqrt(2))).dtype == np.float32
 # Threads, and the same result
 # ----------------------------
 # While NumPy computes it lets go of Python's lock, so parts of a batch can be computed
-# on several cores at once. Sums of floating-point numbers depend on their order (the
-# subject of :doc:`12_same_in_keras`), so minikeras adds the parts in their order,
-# whoever finished first. The weights are the same on any number of cores, to the last
-# bit:
+# on several cores at once; BLAS then has one core for each product. Sums of
+# floating-point numbers depend on their order (the subject of :doc:`12_same_in_keras`),
+# so minikeras adds the parts in their order, whoever finished first. The weights are
+# the same on any number of cores, to the last bit:
 
 
 def train(threads):
