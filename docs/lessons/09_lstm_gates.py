@@ -14,9 +14,9 @@ It works with a series of your own: change one line.
 # %%
 # A series
 # --------
-# Any CSV file with one number per row will do. Put the path of your own in the place of
-# ``path``, and say which column holds the numbers. Ours is the number of sunspots in
-# each year from 1700 to 2008.
+# Any CSV file with a number in each row will do. Put the path of your own in the place
+# of ``path``, and say in which column the numbers are, counting from 0. Ours is the
+# number of sunspots in each year from 1700 to 2008.
 
 from importlib import resources
 
@@ -25,16 +25,23 @@ import numpy as np
 
 import minikeras as keras
 
-path = resources.files("minikeras.datasets") / "data" / "sunspots.csv"
-numbers = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=1)
-times = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=0)
+path = resources.files("minikeras.datasets") / "data" / "sunspots.csv"  # or "my.csv"
+column = 1
 
-assert np.isfinite(numbers).all(), "an empty or unreadable cell: np.isnan finds it"
+table = np.genfromtxt(path, delimiter=",", skip_header=1, ndmin=2)
+numbers, times = table[:, column], table[:, 0]
+if column == 0 or np.isnan(times).any():  # no times there, or dates: count the steps
+    times = np.arange(len(numbers))
+
+missing = np.flatnonzero(~np.isfinite(numbers))
+assert not len(missing), f"rows without a number: {missing}"
 print(len(numbers), "numbers:", numbers[:6], "...")
 
 # %%
-# If your rows begin with a date and not with a number, count the steps:
-# ``times = np.arange(len(numbers))``.
+# (A file with semicolons needs ``delimiter=";"``, one without a line of names
+# ``skip_header=0``. Dates in column 0 can be the times: read them with
+# ``np.genfromtxt(path, delimiter=",", skip_header=1, usecols=0,
+# dtype="datetime64[D]")``.)
 #
 # A network likes numbers of about 1, so subtract the mean and divide by the standard
 # deviation. Then cut the series into windows: 20 years, and the year that follows.
@@ -63,7 +70,7 @@ history = model.fit(x, y, epochs=30, verbose=0)
 
 losses = history.history["loss"]
 print(f"mean squared error: {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} now")
-assert losses[-1] < losses[0] / 4
+assert losses[-1] < losses[0]
 
 # %%
 # The gates
@@ -77,17 +84,20 @@ print(gates._fields)
 print("f:", gates.f.shape, "(examples, steps, units)")
 
 # %%
-# Unit 3 over the last century. Grey is the range of a gate, from closed to open.
+# Unit 3 over the last hundred years. Grey is the range of a gate, from closed to open.
 
 unit = 3
 figure, axes = plt.subplots(2, 1, figsize=(10, 6), sharex=True, layout="constrained")
 axes[0].plot(times, numbers, color="black")
-axes[0].set_ylabel("sunspots")
-gates.plot(unit=unit, times=times, ax=axes[1])
-axes[1].set_xlim(1900, 2008)
+axes[0].set_ylabel("the series")
+keras.plot.gates(gates, unit=unit, times=times, ax=axes[1])
+axes[1].set_xlim(times[-100:][0], times[-1])
 plt.show()
 
 # %%
+# No picture? Where there is no screen, write it to a file:
+# ``figure.savefig("gates.png")``.
+#
 # From one maximum of the sun to the next are about eleven years, and the gates open and
 # close with them.
 #
@@ -101,6 +111,8 @@ plt.show()
 # ``cell``    the cell state: the memory                                any
 # ``hidden``  the hidden state: the layer's output                      -1, 1
 # ==========  ========================================================  =======
+#
+# ``keras.plot.gates(gates, unit=None)`` draws all units at once, as heat maps.
 #
 # Two lines connect them. The memory is what was kept plus what was written:
 #
@@ -120,8 +132,8 @@ written = gates.i * gates.c
 assert np.allclose(gates.cell, kept + written, atol=1e-5)
 assert np.allclose(gates.hidden, gates.o * np.tanh(gates.cell), atol=1e-5)
 
-print("year   kept + written =   cell")
-for t in range(300, 305):
+print("time   kept + written =   cell")
+for t in range(-5, 0):
     k, w, cell = (a[0, t, unit] for a in (kept, written, gates.cell))
     print(f"{times[t]:.0f} {k:6.3f} {w:+9.3f} = {cell:6.3f}")
 
@@ -142,24 +154,23 @@ for gate, columns in explanation["lstm/kernel"].gates.items():
     print(f"  {gate}: columns {columns.start} to {columns.stop - 1}")
 
 # %%
-# The gates of the year 2000, from the number of that year and the hidden state of 1999:
+# The gates of the last step, from the last number and the hidden state before it:
 
 
 def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-t = 300
-z = series[t] * kernel[0] + gates.hidden[0, t - 1] @ recurrent_kernel + bias
+z = series[-1] * kernel[0] + gates.hidden[0, -2] @ recurrent_kernel + bias
 i, f, c, o = z[0:8], z[8:16], z[16:24], z[24:32]
 i, f, c, o = sigmoid(i), sigmoid(f), np.tanh(c), sigmoid(o)
 
 with np.printoptions(precision=3, suppress=True):
     print("f by hand:   ", f)
-    print("f, the layer:", gates.f[0, t])
+    print("f, the layer:", gates.f[0, -1])
 
 for by_hand, name in [(i, "i"), (f, "f"), (c, "c"), (o, "o")]:
-    assert np.allclose(by_hand, getattr(gates, name)[0, t], atol=1e-5), name
+    assert np.allclose(by_hand, getattr(gates, name)[0, -1], atol=1e-5), name
 
 # %%
 # That is the whole layer: those lines, once per step. How many weights is that? Four
@@ -191,32 +202,30 @@ print(f"so its forget gates begin at {at_first:.3f}")
 
 # %%
 # The same of the trained units. A product is a sum of logarithms, so their mean tells
-# after how many years half of the memory is gone:
+# after how many steps half of the memory is gone:
 
 half_life = np.log(0.5) / np.log(gates.f[0]).mean(axis=0)
-for unit, years in enumerate(half_life):
-    print(f"unit {unit}: {years:4.1f} years")
+for unit, steps in enumerate(half_life):
+    print(f"unit {unit}: {steps:4.1f} steps")
 
 # %%
-# And as an experiment: take the year 1900 to have been a maximum, leave all other years
-# as they were, and see for how long the memory of each unit is another one.
+# And as an experiment: make one number in the middle larger, leave all others as they
+# were, and see for how long the memory of each unit is another one.
 
+moment = len(series) // 2
 other = series.copy()
-other[200] += 2.0
+other[moment] += 2
 changed = keras.teach.gates(model, "lstm", other[None, :, None])
 difference = np.abs(changed.cell - gates.cell)[0]  # (steps, units)
 
-assert np.all(difference[:200] == 0)  # nothing before 1900
-assert np.all(difference[200] > 0)
+assert np.all(difference[:moment] == 0)  # nothing before
+assert np.all(difference[moment] > 0)
 
 figure, ax = plt.subplots(figsize=(10, 3.2), layout="constrained")
-picture = ax.imshow(
-    difference[195:240].T,
-    aspect="auto",
-    cmap="Blues",
-    extent=(1894.5, 1939.5, 7.5, -0.5),
-)
-ax.set(xlabel="year", ylabel="unit", title="change of the cell states")
+part = difference[moment - 5 : moment + 40]
+extent = (-5.5, len(part) - 5.5, 7.5, -0.5)
+picture = ax.imshow(part.T, aspect="auto", cmap="Blues", extent=extent)
+ax.set(xlabel="steps after the change", ylabel="unit", title="change of the cells")
 figure.colorbar(picture)
 plt.show()
 
