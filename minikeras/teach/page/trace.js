@@ -152,7 +152,7 @@
       if (!view.has(row, column)) return;
       readout.classList.remove("idle");
       const index = view.place(row, column).join(", ");
-      readout.textContent = `${entry.name}[${index}] = ${exact(view.value(row, column), array)}`;
+      readout.textContent = `[${index}] = ${exact(view.value(row, column), array)}`;
     };
     const picture = (asText ? table : map)(entry, array, view, scale, show);
     box.append(...pickers(entry, array, view, picture.draw), readout, picture.element);
