@@ -209,18 +209,19 @@ def _print(console: Any, report: Any) -> None:
     console.print(f"{exercise.name}: {exercise.title}", style="bold")
     console.print()
     hint = f"A hint: {COMMAND} hint {exercise.name}"
-    if report.trouble:
-        console.print(report.trouble, style="" if report.unwritten else "red")
-        console.print(f"\n{hint}")
-        return
-    console.print(_table(report))
-    console.print()
+    if report.arrays:
+        console.print(_table(report))
+        console.print()
     said: dict[str, list[str]] = {}
     for array in report.arrays:
         if array.diagnosis:
             said.setdefault(array.diagnosis, []).append(array.name)
     for text, names in said.items():
         console.print(f"{_listed(names)}: {text}\n")
+    if report.trouble:
+        console.print(report.trouble, style="" if report.unwritten else "red")
+        console.print(f"\n{hint}")
+        return
     count = len(report.arrays)
     right = sum(a.verdict != "WRONG" for a in report.arrays)
     tried = f"on {report.inputs} inputs"

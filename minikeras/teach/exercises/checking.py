@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.teach.exercises.diagnoses import Context, close, explanations
+from minikeras.teach.exercises.diagnoses import (
+    Context,
+    close,
+    combined,
+    explanations,
+    where,
+)
 from minikeras.teach.exercises.exercise import Exercise, Slip, frozen
 from minikeras.teach.exercises.loading import (
     LearnerError,
@@ -24,6 +30,10 @@ from minikeras.teach.exercises.source import render
 
 SEEDS = 3  # inputs of each kind
 _STEP = 1e-5
+_UNKNOWN = (
+    "None of the mistakes that are known here gives these numbers. There may be two at "
+    "once: write the lines down one by one, with their shapes."
+)
 _MOST_DERIVATIVES = 40
 
 
@@ -106,8 +116,7 @@ def check_names(
     exercise: Exercise, ns: Any, path: Path = Path("<none>"), keras: Any = None
 ) -> Report:
     """The same for functions that are loaded already."""
-    report = Report(exercise)
-    results: dict[str, ArrayResult] = {}
+    report, results = Report(exercise), {}
     explain = _Explainer(exercise)
     try:
         for case, inputs in drawn(exercise):
@@ -121,14 +130,18 @@ def check_names(
                     result.cases += [case] if case not in result.cases else []
                     result.said.append(list(explain(name, answer, truth, inputs)))
         _check_dtype(exercise, ns, path, results)
+    except LearnerError as error:
+        report.trouble, report.unwritten = str(error), error.unwritten
+        if case != exercise.cases[0]:
+            report.trouble = f"With {case}:\n{report.trouble}"
+    report.arrays = list(results.values())
+    tried = exercise.cases[: report.inputs - bool(report.trouble)]
+    for result in report.arrays:
+        _conclude(result, tried)
+    if not report.trouble:
         simplest = next(iter(drawn(exercise)))[1]
         yours = _guarded(exercise, ns, simplest, path)
-    except LearnerError as error:
-        return Report(exercise, trouble=str(error), unwritten=error.unwritten)
-    report.arrays = list(results.values())
-    for result in report.arrays:
-        _conclude(result, exercise)
-    _compare_with_others(report, simplest, yours, keras)
+        _compare_with_others(report, simplest, yours, keras)
     return report
 
 
@@ -223,13 +236,15 @@ class _Explainer:
     ) -> Iterator[str]:
         right = truth[name]
         given = np.asarray(answer) if answer is not None else None
+        others: list[tuple[str, np.ndarray]] = []
         if given is not None and given.dtype.kind in "fiub":
             for text, found in self._slipped(inputs):
                 other = found.get(name)
                 if isinstance(other, np.ndarray | np.generic):
                     other = np.asarray(other)
-                    if _same(given, other) and not close(other, right):
-                        yield text
+                    if other.dtype.kind == "f" and not close(other, right):
+                        others.append((text, other))
+            yield from (text for text, other in others if _same(given, other))
         arrays = {n: v for n, v in inputs.items() if isinstance(v, np.ndarray)}
         context = Context(
             name,
@@ -239,6 +254,13 @@ class _Explainer:
         )
         with np.errstate(all="ignore"):
             yield from explanations(answer, right, context)
+            for text, other in others:
+                also = combined(given, other, context)
+                if also:
+                    yield f"{text} And besides: {also}"
+            place = where(answer, right, context)
+            if place:
+                yield f"{place} {_UNKNOWN}"
 
     def _slipped(self, inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """What each known slip gives for these inputs."""
@@ -270,19 +292,18 @@ def slipped(exercise: Exercise, slip: Slip) -> Any:
     return Names(load_text(text, f"slip_{exercise.name}"), "it")
 
 
-def _conclude(result: ArrayResult, exercise: Exercise) -> None:
+def _conclude(result: ArrayResult, cases: Sequence[str]) -> None:
     """The first explanation that holds wherever it is wrong."""
     if result.verdict != "WRONG":
-        result.diagnosis = result.diagnosis or ""
         return
     first = result.said[0] if result.said else []
     common = [s for s in first if all(s in other for other in result.said)]
-    result.diagnosis = (common or first or [""])[0]
-    right = [c for c in exercise.cases if c not in result.cases]
+    result.diagnosis = (common or first or [_UNKNOWN])[0]
+    right = [c for c in cases if c not in result.cases]
     if right:
         result.diagnosis += (
             f" It is right for {_listed(right)}, wrong for "
-            f"{_listed([c for c in exercise.cases if c in result.cases])}."
+            f"{_listed([c for c in cases if c in result.cases])}."
         )
 
 

@@ -77,16 +77,19 @@ def wrong_shape(answer: np.ndarray, truth: np.ndarray, context: Context) -> str 
     if answer.T.shape == truth.shape:
         if close(answer.T, truth):
             return said + "It is the transpose: (A.T @ B).T is B.T @ A."
+        also = next((f(answer.T, truth, context) for f in (factor, moved_blocks)), None)
+        if also:
+            return f"{said}It is the transpose. And besides: {also}"
         return said + "Those are the axes in the other order, and the values differ."
     for axes in _subsets(answer.ndim):
         if close(answer.sum(axis=axes), truth):
             return said + _missing_sum(answer, axes, context)
         if answer.sum(axis=axes).shape == truth.shape and answer.ndim > truth.ndim:
-            for factor, name in _factors(context.sizes):
-                if close(answer.sum(axis=axes) * factor, truth):
+            for times, name in _factors(context.sizes):
+                if close(answer.sum(axis=axes) * times, truth):
                     return (
                         f"{said}{_missing_sum(answer, axes, context)} And it is "
-                        f"{_times(1 / factor, name)}."
+                        f"{_times(1 / times, name)}."
                     )
     for axes in _subsets(truth.ndim):
         for keepdims in (False, True):
@@ -313,7 +316,6 @@ _VALUES: tuple[Callable[..., str | None], ...] = (
     moved_axes,
     moved_blocks,
     single_blocks,
-    places,
 )
 
 
@@ -330,6 +332,24 @@ def explanations(answer: Any, truth: np.ndarray, context: Context) -> Iterator[s
         if found:
             return
         answer = np.asarray(answer)
+
+
+def where(answer: Any, truth: np.ndarray, context: Context) -> str | None:
+    """Which numbers are right, if that is all there is to say."""
+    answer = np.asarray(answer if answer is not None else ())
+    same = answer.shape == truth.shape and answer.dtype.kind in "fiub"
+    return places(answer, truth, context) if same else None
+
+
+def combined(answer: np.ndarray, slipped: np.ndarray, context: Context) -> str | None:
+    """What a second mistake looks like, after one that makes `slipped` of the truth."""
+    if answer.shape != slipped.shape:
+        return "It is transposed." if close(answer.T, slipped) else None
+    for function in (factor, moved_axes, moved_blocks):
+        found = function(answer, slipped, context)
+        if found:
+            return found
+    return None
 
 
 def _subsets(rank: int) -> Iterator[tuple[int, ...]]:

@@ -10,6 +10,8 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minikeras.teach.exercises.exercise import WrongStructure
 
 
@@ -120,10 +122,27 @@ def explained(error: Exception, path: Path) -> LearnerError:
         lines.append(f"{path.name}, line {frame.lineno}, in {frame.name}")
         lines.append(f"    {frame.line}")
     lines.append(_said(error))
-    advice = _advice(error)
-    if advice:
-        lines += ["", advice]
+    for said in (_shapes(error, path), _advice(error)):
+        lines += ["", said] if said else []
     return LearnerError("\n".join(lines))
+
+
+def _shapes(error: Exception, path: Path) -> str:
+    """The shapes of the arrays that the learner's line could see."""
+    if not isinstance(error, ValueError | IndexError) or "read-only" in str(error):
+        return ""
+    frames = [
+        frame
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == str(path)
+    ]
+    seen: dict[str, Any] = {}
+    for name, value in frames[-1].f_locals.items() if frames else ():
+        seen[name] = value
+        for inner in getattr(value, "_fields", ()):
+            seen[f"{name}.{inner}"] = getattr(value, inner)
+    found = [f"{n} {v.shape}" for n, v in seen.items() if isinstance(v, np.ndarray)]
+    return f"Shapes there: {', '.join(found)}" if found else ""
 
 
 def _said(error: Exception) -> str:

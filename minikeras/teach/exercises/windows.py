@@ -171,6 +171,16 @@ Return dx, of the shape of x and the dtype of dy.""",
             ),
         ),
         Slip(
+            "It is assigned where it must be added: an element may win in several "
+            "windows.",
+            (
+                (
+                    "target += np.multiply(bits, factor, out=factor).view(dy.dtype)",
+                    "target[...] = np.multiply(bits, factor).view(dy.dtype)",
+                ),
+            ),
+        ),
+        Slip(
             "All elements of a window get its dy; only the winner must.",
             (("np.equal(winner, number, out=won)", "won[...] = True"),),
         ),
