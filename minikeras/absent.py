@@ -23,9 +23,7 @@ NAMES = {
         TorchModuleWrapper
     """,
     "losses": "CTC ctc",
-    "optimizers": """
-        LossScaleOptimizer MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW legacy
-    """,
+    "optimizers": "LossScaleOptimizer MultiOptimizer OptimizerMap legacy",
     "utils": """
         Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes
         get_file get_source_inputs image_dataset_from_directory img_to_array legacy

@@ -9,11 +9,14 @@ from parity_tests.oracle import keras
 
 NAMES = (
     "SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Adadelta", "Adamax", "Nadam",
-    "Ftrl", "Lion", "Lamb", "Adafactor",
+    "Ftrl", "Lion", "Lamb", "Adafactor", "Muon", "ScheduleFreeAdamW",
 )  # fmt: skip
 # Those with a norm, a mean or a power in them: the last bits depend on the order of a
 # sum, or on the C library.
-NOT_EXACT = ("Adam", "AdamW", "Adamax", "Nadam", "Ftrl", "Lamb", "Adafactor")
+NOT_EXACT = (
+    "Adam", "AdamW", "Adamax", "Nadam", "Ftrl", "Lamb", "Adafactor", "Muon",
+    "ScheduleFreeAdamW",
+)  # fmt: skip
 OWN_ARGUMENTS = {
     "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.7, "nesterov": True}],
     "RMSprop": [
@@ -44,6 +47,17 @@ OWN_ARGUMENTS = {
         {},
         {"beta_2_decay": -0.5, "clip_threshold": 0.5},
         {"epsilon_1": 1e-6, "epsilon_2": 0.1, "relative_step": False},
+    ],
+    "Muon": [
+        {},
+        {"nesterov": False, "rms_rate": None, "ns_steps": 3},
+        {"exclude_layers": ["w1"], "momentum": 0.8, "adam_lr_ratio": 0.5},
+        {"muon_a": 3.0, "muon_b": -3.2, "muon_c": 1.2, "adam_weight_decay": None},
+    ],
+    "ScheduleFreeAdamW": [
+        {},
+        {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3},
+        {"warmup_steps": 4},
     ],
 }
 OWN_ARGUMENTS["AdamW"] = [{"weight_decay": 0.1, **c} for c in OWN_ARGUMENTS["Adam"]]
