@@ -350,4 +350,4 @@ with tempfile.TemporaryDirectory() as folder:
 #
 #     python -m minikeras exercises start adam_step
 #
-# Next: :doc:`13_keras_file`, that file opened by hand.
+# Next: :doc:`13_keras_file`, to see what both libraries read in it.

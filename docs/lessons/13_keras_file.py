@@ -16,6 +16,7 @@ from nothing. Keras and minikeras write the same files, so all of this holds for
 import io
 import json
 import tempfile
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -254,7 +255,8 @@ with zipfile.ZipFile(by_hand, "w") as archive:
 try:
     keras.models.load_model(by_hand)
 except ValueError as error:
-    print(str(error).replace(str(folder), "..."))
+    for line in str(error).replace(str(folder), "...").splitlines():
+        print(textwrap.fill(line, 80))
 else:
     raise AssertionError("this file must not be loaded")
 temporary.cleanup()

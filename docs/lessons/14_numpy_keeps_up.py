@@ -281,4 +281,4 @@ plt.show()
 #     python -m minikeras exercises start conv2d_forward
 #     python -m minikeras exercises start conv2d_backward
 #
-# Next: :doc:`15_own_layer`, writing your own layer.
+# Next: :doc:`15_own_layer`, from paper to a trained model.
