@@ -145,7 +145,7 @@ def test_own_loss_with_call_alone_evaluates_but_does_not_train():
     loss = Evaluates()
     value, residuals = loss.forward([[0.0]], [[2.0]])
     assert value == 2
-    with pytest.raises(NotImplementedError, match="values_gradient"):
+    with pytest.raises(NotImplementedError, match="is traced with symbolic tensors"):
         loss.backward(1.0, residuals)
     with pytest.raises(NotImplementedError, match="must define"):
         losses.Loss()([[0.0]], [[2.0]])
@@ -177,5 +177,5 @@ def test_plain_function_evaluates_but_does_not_train():
     loss = losses.LossFunctionWrapper(losses.get(distance))
     value, residuals = loss.forward([[0.0, 1.0]], [[2.0, 2.0]])
     assert value == 3
-    with pytest.raises(NotImplementedError, match="'distance' is a plain function"):
+    with pytest.raises(NotImplementedError, match="loss 'distance' is not known"):
         loss.backward(1.0, residuals)

@@ -130,8 +130,9 @@ class LossFunctionWrapper(Loss):
     """Makes a Loss of a function.
 
     Args:
-        fn: `fn(y_true, y_pred, **kwargs)`, one value per example. With `forward` and
-            `backward` (made by `@differentiable` or `@loss_function`) it can train.
+        fn: `fn(y_true, y_pred, **kwargs)`, one value per example. Made of `keras.ops`
+            it is traced to find the gradient, see `traced.py`; or it has `forward` and
+            `backward` (made by `@differentiable` or `@loss_function`).
         reduction, name, dtype: as in `Loss`.
         **kwargs: passed to `fn`.
 
@@ -157,28 +158,27 @@ class LossFunctionWrapper(Loss):
         for key in self.config_keys or ():
             setattr(self, key, kwargs[key])
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether the gradient is found by tracing: the function has none beside it."""
+        return self._call_is_own or not hasattr(self.fn, "forward")
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The values per example, not reduced."""
+        if hasattr(self.fn, "forward"):
+            return super().call(y_true, y_pred)
+        y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
+        return self.fn(y_true, y_pred, **self._fn_kwargs)
+
     def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, Any]:
         """The function's values."""
         shape = y_pred.shape
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-        if not hasattr(self.fn, "forward"):
-            values = self.fn(y_true, y_pred, **self._fn_kwargs)
-            return np.asarray(values, self.dtype), None
         values, residuals = self.fn.forward(y_true, y_pred, **self._fn_kwargs)
         return np.asarray(values, self.dtype), (residuals, shape)
 
     def values_gradient(self, dvalues: np.ndarray, residuals: Any) -> np.ndarray:
         """The function's gradient."""
-        if residuals is None:
-            name = getattr(self.fn, "__name__", self.name)
-            raise NotImplementedError(
-                f"The loss function '{name}' is a plain function, without a gradient: "
-                "it can evaluate but not train. Write the two side by side:\n"
-                f"    @minikeras.differentiable\n    def {name}(y_true, y_pred):\n"
-                "        return values, residuals\n"
-                f"    @{name}.gradient\n    def _(dvalues, residuals):\n"
-                "        return dy_pred"
-            )
         inner, shape = residuals
         return self.fn.backward(dvalues, inner).reshape(shape)
 
@@ -192,7 +192,7 @@ class LossFunctionWrapper(Loss):
 
     def couples(self, y_true: Any, y_pred: Any) -> bool:
         """Whether the value of one example depends on the others in the batch."""
-        if not isinstance(self.fn, loss_function):
+        if self.is_traced or not isinstance(self.fn, loss_function):
             return True  # a function of the user's: nobody knows
         couples = getattr(self.fn, "couples", None)
         if couples is not None and couples(self._cast(y_true)):
@@ -210,6 +210,10 @@ class LossFunctionWrapper(Loss):
         y_pred_dtype: str | None = None,
     ) -> Loss | None:
         """See `Loss.on_logits`."""
+        if self.is_traced:
+            return super().on_logits(
+                activation, y_true_shape, y_pred_shape, y_pred_dtype
+            )
         if getattr(self.fn, "logits_of", None) != activation:
             return None
         if self._fn_kwargs.get("ignore_class") is not None:

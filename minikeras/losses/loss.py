@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,12 @@ from minikeras import dtype_policies
 from minikeras.config import floatx
 from minikeras.losses import reduction as reductions
 from minikeras.losses import symbolic
+from minikeras.losses.traced import (
+    NotTraced,
+    TracedLossResiduals,
+    WithLogits,
+    traced_values,
+)
 from minikeras.messages import Checked
 from minikeras.naming import auto_name
 from minikeras.ops.elementwise import unbroadcast
@@ -47,7 +54,14 @@ class Loss(Checked):
 
     **Keeps** what the values keep, the weights, and 1 / denominator.
 
-    A loss of your own defines the values and their gradient, one of each example:
+    A loss of your own defines Keras's `call`, made of `keras.ops`, operators and other
+    losses; it is traced to find the gradient, see `traced.py`:
+
+        class Fourth(Loss):
+            def call(self, y_true, y_pred):
+                return ops.mean(ops.square(y_true - y_pred) ** 2, axis=-1)
+
+    Or it defines the values and their gradient itself, one of each example:
 
         class Cubed(Loss):
             def values(self, y_true, y_pred):
@@ -57,8 +71,31 @@ class Loss(Checked):
             def values_gradient(self, dvalues, error):
                 return dvalues[..., None] * 3 * error * abs(error) / error.shape[-1]
 
-    A loss that overrides only Keras's `call(y_true, y_pred)` serves evaluation.
+    A `call` that uses NumPy serves evaluation only.
     """
+
+    # Whether a class of the user's defines `call`, and no class after it `values`.
+    _call_is_own = False
+    # The softmax or sigmoid whose logits a traced loss is given beside `y_pred`.
+    logits_of: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "values" in cls.__dict__:
+            cls._call_is_own = False
+        elif "call" in cls.__dict__:
+            cls._call_is_own = True
+        if "__call__" in cls.__dict__ and not cls.__module__.startswith("minikeras."):
+            raise NotImplementedError(
+                f"The loss {cls.__name__} overrides `__call__`, where weights and the "
+                "reduction are applied, which is not implemented. Define "
+                "`call(self, y_true, y_pred)`, returning one value per example."
+            )
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether the gradient is found by tracing `call`."""
+        return self._call_is_own
 
     def __init__(
         self,
@@ -83,21 +120,30 @@ class Loss(Checked):
         """The gradient of `values` with respect to `y_pred`. Override this too."""
         raise NotImplementedError(
             f"The loss '{self.name}' ({type(self).__name__}) has no gradient: it "
-            "can evaluate but not train. Define `values(y_true, y_pred)`, returning "
-            "(values, residuals), and `values_gradient(dvalues, residuals)`."
+            "can evaluate but not train. Define `call(y_true, y_pred)` of `keras.ops`; "
+            "or beside `values(y_true, y_pred)`, returning (values, residuals), "
+            "`values_gradient(dvalues, residuals)`."
         )
 
     def values_mask(self, y_true: np.ndarray, y_pred: Any) -> np.ndarray | None:
         """Which values count, if the labels say so (`ignore_class`), or None."""
         return None
 
-    def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         """The values per example, not reduced."""
         if type(self).values is Loss.values:
             raise NotImplementedError(
                 f"The loss {type(self).__name__} must define `values` or `call`."
             )
+        if symbolic.is_recording(y_true, y_pred):
+            return symbolic.record(self.unreduced(), y_true, y_pred, None, None)
         return self.values(y_true, y_pred)[0]
+
+    def unreduced(self) -> Loss:
+        """The values alone, by the formula above a `call` of the user's."""
+        twin = copy.copy(self)
+        twin.reduction, twin._call_is_own = None, False
+        return twin
 
     def forward(
         self,
@@ -106,6 +152,7 @@ class Loss(Checked):
         sample_weight: Any = None,
         mask: Any = None,
         denominator: float | None = None,
+        traces: dict[Any, Any] | None = None,
     ) -> tuple[Any, LossResiduals]:
         """The loss, and what its gradient needs.
 
@@ -117,13 +164,38 @@ class Loss(Checked):
             denominator: what to divide the sum by, if this is a slice of a batch:
                 `loss.denominator(...)` of the whole batch. The losses of the slices
                 then add up to the loss of the batch, and so do the gradients.
+            traces: of losses made of operations; `compile` keeps them from batch to
+                batch. Without it the loss is traced anew.
 
         Returns:
             (value, residuals); the value is an array if nothing is reduced.
         """
+        z = None
+        if isinstance(y_pred, WithLogits):
+            y_pred, z = y_pred
         y_pred = np.asarray(y_pred)
         y_true, predictions = self._cast(y_true), self._cast(y_pred)
-        values, kept = self.values(y_true, predictions)
+        if self.is_traced:
+            traces = {} if traces is None else traces
+            values, kept = traced_values(self, y_true, predictions, z, traces)
+            values = np.asarray(values, self.dtype)
+        else:
+            values, kept = self.values(y_true, predictions)
+        value, reduced = self._reduced(
+            y_true, predictions, values, sample_weight, mask, denominator
+        )
+        return value, LossResiduals(kept, *reduced, y_pred.dtype)
+
+    def _reduced(
+        self,
+        y_true: np.ndarray,
+        predictions: np.ndarray,
+        values: np.ndarray,
+        sample_weight: Any,
+        mask: Any,
+        denominator: float | None,
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """(the values weighted and reduced, what the gradient of that needs)."""
         mask = self._whole_mask(y_true, predictions, mask)
         weights, aligned, factors = None, values, None
         if sample_weight is not None or mask is not None:
@@ -141,14 +213,15 @@ class Loss(Checked):
             total = weighted.sum()
             value = total / denominator if denominator else np.zeros_like(total)
         shapes = values.shape, aligned.shape, weighted.shape
-        return value, LossResiduals(kept, factors, scale, *shapes, y_pred.dtype)
+        return value, (factors, scale, *shapes)
 
-    def backward(self, dvalue: Any, residuals: LossResiduals) -> np.ndarray:
+    def backward(self, dvalue: Any, residuals: LossResiduals, grads: Any = None) -> Any:
         """The gradient with respect to `y_pred`.
 
         Args:
             dvalue: gradient of the value: 1.0 for the loss itself; an array where
                 nothing was reduced.
+            grads: receives the gradients of weights, if a traced loss uses any.
         """
         dvalue = np.asarray(dvalue, self.dtype)
         # in forward: value = sum(values * weights) * scale
@@ -158,7 +231,12 @@ class Loss(Checked):
             dvalues = dvalues * residuals.weights
             dvalues = unbroadcast(dvalues, residuals.aligned_shape)
             dvalues = dvalues.reshape(residuals.shape)
-        dy_pred = self.values_gradient(dvalues, residuals.values)
+        if isinstance(residuals.values, TracedLossResiduals | NotTraced):
+            dy_pred = residuals.values.gradient(dvalues, grads)
+        else:
+            dy_pred = self.values_gradient(dvalues, residuals.values)
+        if isinstance(dy_pred, WithLogits):
+            return dy_pred
         wanted = residuals.dtype if residuals.dtype.kind == "f" else self.dtype
         return dy_pred.astype(wanted, copy=False)
 
@@ -228,7 +306,7 @@ class Loss(Checked):
 
     def couples(self, y_true: Any, y_pred: Any) -> bool:
         """Whether the value of one example depends on the others in the batch."""
-        return False
+        return self.is_traced  # then only its author knows
 
     def on_logits(
         self,
@@ -241,9 +319,14 @@ class Loss(Checked):
 
         Keras trains a final `"softmax"` or `"sigmoid"` from its logits when the loss
         is the crossentropy that belongs to it, and nothing stands between: no change
-        of shape (`y_true` of another rank), no cast, no `ignore_class`.
+        of shape (`y_true` of another rank), no cast, no `ignore_class`. A traced loss
+        gets outputs that know their logits, as in Keras: its crossentropies take these.
         """
-        return None
+        if not self.is_traced or y_pred_dtype not in (None, self.dtype):
+            return None
+        twin = copy.copy(self)
+        twin.logits_of = activation
+        return twin
 
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, mask: Any = None
@@ -253,7 +336,11 @@ class Loss(Checked):
             if mask is None:
                 mask = getattr(y_pred, "_keras_mask", None)
             return symbolic.record(self, y_true, y_pred, sample_weight, mask)
-        return self.forward(y_true, y_pred, sample_weight, mask)[0]
+        if not self.is_traced:
+            return self.forward(y_true, y_pred, sample_weight, mask)[0]
+        y_true, y_pred = self._cast(y_true), self._cast(y_pred)
+        values = np.asarray(self.call(y_true, y_pred), self.dtype)
+        return self._reduced(y_true, y_pred, values, sample_weight, mask, None)[0]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments. NB: Keras leaves out `dtype`."""

@@ -52,11 +52,14 @@ def record(loss: Loss, y_true: Any, y_pred: Any, weight: Any, mask: Any) -> Any:
     NB: as in Keras the logits come with `y_pred`; a crossentropy takes these instead.
     """
     refuse_gradient(y_true, weight, name=loss.name)
+    from minikeras.losses.traced import WithLogits
+
     logits = getattr(y_pred, "_keras_logits", None)
     if logits is not None:
         twin = on_logits(loss, logits.activation, y_true, y_pred)
         if twin is not None:
-            loss, y_pred = twin, logits.z
+            both = WithLogits(y_pred, logits.z)
+            loss, y_pred = twin, both if loss.is_traced else logits.z
     return LossOperation(loss)(y_true, y_pred, weight, mask)
 
 
@@ -106,28 +109,38 @@ def _depends_on_model(tensor: KerasTensor) -> bool:
 
 
 class LossOperation(Operation):
-    """A loss of (y_true, y_pred, sample_weight, mask), as a node."""
+    """A loss of (y_true, y_pred, sample_weight, mask), as a node; y_pred is a pair
+    with its logits where a loss made of operations gets these."""
 
     def __init__(self, loss: Loss):
         super().__init__(name=auto_name(type(loss).__name__))
         self.loss = loss
         self.symbolic: list[bool] = []
+        self.traces: dict[Any, Any] = {}
 
     def __call__(self, *args: Any) -> Any:
         """Records which arguments are tensors of the graph."""
-        self.symbolic = [is_keras_tensor(a) for a in args]
+        self.symbolic = [any_symbolic(a) for a in args]
         return super().__call__(*args)
 
     def forward(
         self, y_true: Any, y_pred: Any, sample_weight: Any, mask: Any
     ) -> tuple[np.ndarray, Any]:
         """The loss's own forward."""
-        value, residuals = self.loss.forward(y_true, y_pred, sample_weight, mask)
+        from minikeras.losses.traced import WithLogits
+
+        if isinstance(y_pred, tuple):
+            y_pred = WithLogits(*y_pred)
+        options = {"traces": self.traces} if self.loss.is_traced else {}
+        value, residuals = self.loss.forward(
+            y_true, y_pred, sample_weight, mask, **options
+        )
         return np.asarray(value), residuals
 
     def backward(self, dvalue: np.ndarray, residuals: Any, grads: Gradients) -> Any:
         """The loss's own gradient, for `y_pred`; there is none for the others."""
-        dy_pred = self.loss.backward(dvalue, residuals)
+        options = {"grads": grads} if self.loss.is_traced else {}
+        dy_pred = self.loss.backward(dvalue, residuals, **options)
         found = [
             dy_pred if i == 1 else None
             for i, given in enumerate(self.symbolic)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minikeras import config, losses, tree
+from minikeras.gradients import Gradients
 from minikeras.losses import Loss, LossFunctionWrapper
 from minikeras.losses.symbolic import on_logits
 from minikeras.metrics import Mean
@@ -17,16 +18,7 @@ from minikeras.trainers.compile_metrics import (
     object_name,
 )
 from minikeras.trainers.loss_plan import PlannedLoss
-
-
-class Term(NamedTuple):
-    """One loss of the sum, as it was computed."""
-
-    output: int  # which output it saw
-    loss: Loss
-    residuals: Any
-    weight: float | None
-    from_logits: bool
+from minikeras.trainers.loss_terms import Term, add_gradients, compute
 
 
 class CompileLossResiduals(NamedTuple):
@@ -117,6 +109,7 @@ class CompileLoss:
         self.built = False
         self._losses: list[PlannedLoss] = []
         self._twins: dict[tuple, Loss | None] = {}
+        self._traces: dict[Any, Any] = {}  # the graphs of losses made of operations
 
     @property
     def variables(self) -> list[Any]:
@@ -179,16 +172,18 @@ class CompileLoss:
                 options["denominator"] = denominators[i]
             if masks:
                 options["mask"] = masks[where]
-            value, residuals = (twin or planned.loss).forward(
+            value, residuals, loss = compute(
+                planned.loss,
+                twin,
                 _at(planned.path, y_true),
-                logits[where][1] if twin and logits else leaves[where],
+                leaves[where],
+                logits[where] if logits else None,
                 self._weight_at(planned.path, sample_weight),
+                self._traces,
                 **options,
             )
             value = np.asarray(value, self.dtype)[()]
-            term = Term(
-                where, twin or planned.loss, residuals, planned.weight, twin is not None
-            )
+            term = Term(where, loss, residuals, planned.weight, twin is not None)
             terms.append(term)
             values.append(value)
             weighted = (
@@ -220,12 +215,9 @@ class CompileLoss:
         (planned,) = self._losses
         pair = logits[0] if logits else None
         twin = None if pair is None else self._twin(planned.loss, pair, y_true, y_pred)
-        loss, seen = (twin, pair[1]) if twin else (planned.loss, y_pred)
-        value, residuals = loss.forward(
-            y_true,
-            seen,
-            weight,
-            denominator=denominators[0] if denominators else None,
+        options = {"denominator": denominators[0]} if denominators else {}
+        value, residuals, loss = compute(
+            planned.loss, twin, y_true, y_pred, pair, weight, self._traces, **options
         )
         value = np.asarray(value, self.dtype)[()]
         term = Term(0, loss, residuals, planned.weight, twin is not None)
@@ -234,9 +226,17 @@ class CompileLoss:
         return total, kept
 
     def backward(
-        self, dvalue: Any, residuals: CompileLossResiduals
+        self,
+        dvalue: Any,
+        residuals: CompileLossResiduals,
+        grads: Gradients | None = None,
     ) -> tuple[list[Any], list[Any]]:
         """The gradient of the sum.
+
+        Args:
+            dvalue: 1.0.
+            residuals: what `forward` returned.
+            grads: receives the gradients of weights that a loss of the user's uses.
 
         Returns:
             Two flat lists with an entry for each output: its gradient and that of its
@@ -247,11 +247,8 @@ class CompileLoss:
         for term in residuals.terms:
             # in forward: total += weight * loss
             dloss = dvalue if term.weight is None else dvalue * float(term.weight)
-            i = term.output
-            dy = term.loss.backward(dloss, term.residuals)
-            dy = dy.astype(residuals.dtypes[i], copy=False)
-            found = of_logits if term.from_logits else of_outputs
-            found[i] = dy if found[i] is None else found[i] + dy
+            dtype = residuals.dtypes[term.output]
+            add_gradients(term, dloss, dtype, of_outputs, of_logits, grads)
         return of_outputs, of_logits
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:

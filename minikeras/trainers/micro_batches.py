@@ -185,7 +185,7 @@ def _run_around_loss(
     if grads is None:
         return whole, loss
     sums = OrderedSum(grads)
-    gradients = passes.loss_gradients(batch.model, whole, residuals)
+    gradients = passes.loss_gradients(batch.model, whole, residuals, grads)
 
     def run_part(i: int) -> None:
         predicted, found[i] = found[i], None  # lets go of residuals as it proceeds

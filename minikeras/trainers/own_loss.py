@@ -233,7 +233,9 @@ class CompiledLoss(Operation):
 
     def backward(self, dvalue: np.ndarray, residuals: Any, grads: Gradients) -> Any:
         """`CompileLoss.backward`: for outputs and logits; there is none for others."""
-        of_outputs, of_logits = self.model._compile_loss.backward(dvalue, residuals)
+        of_outputs, of_logits = self.model._compile_loss.backward(
+            dvalue, residuals, grads
+        )
         _, y_pred, _, zs, _ = self.arguments
         found = dict(zip(map(id, tree.flatten(y_pred)), of_outputs, strict=True))
         found.update(zip(map(id, zs), of_logits, strict=True))

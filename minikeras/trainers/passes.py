@@ -74,13 +74,14 @@ def compiled_loss(
 
 
 def loss_gradients(
-    model: Any, predicted: Prediction, residuals: Any
+    model: Any, predicted: Prediction, residuals: Any, grads: Gradients | None = None
 ) -> tuple[list[Any], list[Any]]:
-    """The gradients of the outputs and of their logits, Nones where there are none."""
+    """The gradients of the outputs and of their logits, Nones where there are none;
+    `grads` receives those of weights that a loss of the user's uses itself."""
     if model._compile_loss is None:
         return [None] * len(predicted.masks), [None] * len(predicted.masks)
     one = np.asarray(1.0, config.floatx())
-    return model._compile_loss.backward(one, residuals)
+    return model._compile_loss.backward(one, residuals, grads)
 
 
 def backward(

@@ -101,7 +101,7 @@ def _run_whole(
         predicted = passes.prediction(model, graph, outputs, residuals)
     loss, residuals = passes.compiled_loss(model, y, predicted, sample_weight)
     if grads is not None:
-        gradients = passes.loss_gradients(model, predicted, residuals)
+        gradients = passes.loss_gradients(model, predicted, residuals, grads)
         passes.backward(model, predicted, gradients, grads)
     return predicted, loss
 
