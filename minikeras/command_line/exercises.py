@@ -167,7 +167,8 @@ def _solution(options: argparse.Namespace) -> int:
         for place, text in solution(exercise):
             console.print(f"# {place}")
             if console.is_terminal:
-                console.print(Syntax(text, "python", background_color="default"))
+                syntax = Syntax(text, "python", background_color="default")
+                console.print(syntax.highlight(text), soft_wrap=True)
             else:
                 print(text)
             console.print()

@@ -68,8 +68,8 @@ leading axes: `@` works on the last two, and .swapaxes(-1, -2) transposes them.
 Three functions, each the gradient of one line, and each checked for itself.
 
 1. mean_of_values_grad returns (dweights, dvalue)
-2. masked_softmax_grad returns dscores. `zeroed` is False here. A masked score is a
-   constant, whatever query and key are.
+2. masked_softmax_grad returns dscores. `zeroed` is False here. A masked score
+   is a constant, whatever query and key are.
 3. dot_scores_grad returns (dquery, dkey)""",
     module="minikeras.ops.attention",
     show=(

@@ -30,6 +30,11 @@ from minikeras.teach.exercises.source import render
 
 SEEDS = 3  # inputs of each kind
 _STEP = 1e-5
+_DTYPE = (
+    "For inputs of float32 it is {}, and must be float32. A NumPy float64 (np.zeros "
+    "without a dtype, np.float64(2)) makes all it meets float64; Python's numbers do "
+    "not."
+)
 _UNKNOWN = (
     "None of the mistakes that are known here gives these numbers. There may be two at "
     "once: write the lines down one by one, with their shapes."
@@ -315,21 +320,15 @@ def _check_dtype(
     exercise: Exercise, ns: Any, path: Path, results: dict[str, ArrayResult]
 ) -> None:
     """float32 in, float32 out."""
-    _, inputs = next(iter(drawn(exercise, "float32")))
-    truth = run(exercise, exercise.library, inputs)
-    yours = _guarded(exercise, ns, inputs, path)
-    for name, right in truth.items():
-        result, answer = results[name], np.asarray(yours.get(name))
-        if result.verdict == "WRONG" or right.dtype != np.float32:
-            continue
-        if answer.dtype != right.dtype:
-            result.verdict, result.cases = "WRONG", list(exercise.cases)
-            text = (
-                f"For inputs of float32 it is {answer.dtype}, and must be float32. A "
-                "NumPy float64 (np.zeros without a dtype, np.float64(2)) makes all it "
-                "meets float64; Python's numbers do not."
-            )
-            result.said = [[text]]
+    for _, (_, inputs) in zip(exercise.cases, drawn(exercise, "float32"), strict=False):
+        truth = run(exercise, exercise.library, inputs)
+        yours = _guarded(exercise, ns, inputs, path)
+        for name, right in truth.items():
+            result, answer = results[name], np.asarray(yours.get(name))
+            known = result.verdict == "WRONG" or right.dtype != np.float32
+            if not known and answer.dtype != right.dtype:
+                result.verdict, result.cases = "WRONG", list(exercise.cases)
+                result.said = [[_DTYPE.format(answer.dtype)]]
 
 
 # --- Against derivatives that nobody wrote --------------------------------------------

@@ -125,14 +125,14 @@ BINARY = Exercise(
 Given: t = y_true and y_pred, both (N, D); from_logits says what y_pred is.
 
     probabilities p:  term = -(t * log(p) + (1 - t) * log(1 - p))
-    logits x:         the same with p = 1 / (1 + exp(-x)), written without overflow
+    logits x:         the same with p = 1 / (1 + exp(-x))
     value[n] = mean over d of term[n, d]
 
 forward keeps `slope`, the derivative of each term for its own y_pred, so that the
 gradient only has to share it out. You write all three:
 
-1. slope from logits. Derive it from the probabilities: dp/dx = p * (1 - p) makes
-   nearly everything cancel.
+1. slope from logits. Derive it from the probabilities: dp/dx = p * (1 - p)
+   makes nearly everything cancel.
 2. slope from probabilities. `p` is clipped and q = 1 - p; where it was clipped
    (`inside` is False) the slope is 0: `gate(inside, a)` is a there, else 0.
 3. dy_pred from dvalues (N,): a mean over D numbers, one value for each row.

@@ -310,7 +310,7 @@ Given: dy (N, T, D); what forward kept: normalized (N, T, D), inverse_stddev
 (N, T, 1), gamma (1, 1, D) or None, axes = (2,): every position is normalized over
 its own D features.
 
-    n = (x - mean) * r,   r = 1 / sqrt(variance + epsilon), mean and variance over axes
+    n = (x - mean) * r,   r = 1 / sqrt(variance + epsilon)
     y = n * gamma + beta
 
 gamma and beta are the same at all positions: sum over the axes that are *not*

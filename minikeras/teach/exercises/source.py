@@ -18,6 +18,7 @@ from minikeras.teach.exercises.exercise import Blank, Exercise
 
 YOUR_TURN = 'raise NotImplementedError("your turn")'
 _WIDTH = 88
+_TEXT_WIDTH = 80
 # Paragraphs of a docstring that begin so end the one before.
 _SECTION = re.compile(r"\*\*|>>>|NB:|[A-Z][a-z ]+:")
 
@@ -152,7 +153,7 @@ def _heading(exercise: Exercise) -> str:
     lines = [
         f'"""{name}: {exercise.title}.',
         "",
-        exercise.text.strip(),
+        _filled(exercise.text.strip()),
         "",
         'Write what is missing below ("your turn"), then',
         "",
@@ -163,6 +164,15 @@ def _heading(exercise: Exercise) -> str:
         "from __future__ import annotations",
     ]
     return "\n".join(lines) + "\n\n"
+
+
+def _filled(text: str) -> str:
+    """The text with paragraphs of 80 columns; formulas and lists as they are."""
+    paragraphs = text.split("\n\n")
+    for i, paragraph in enumerate(paragraphs):
+        if not re.search(r"^( |\d\.)", paragraph, re.MULTILINE):
+            paragraphs[i] = textwrap.fill(" ".join(paragraph.split()), _TEXT_WIDTH)
+    return "\n\n".join(paragraphs)
 
 
 def _imports(exercise: Exercise) -> list[str]:

@@ -80,8 +80,8 @@ The step back, `lstm_gates_grad(dh, dc, kept, activations)`, is given: it return
 way through time. Ask at each step, going back from the last:
 
 1. Who used h[t + 1]? The outside, and the next step. Their gradients add up.
-2. Where the mask is False, the step was passed by: h[t + 1] is h[t]. The gradient
-   goes past the step, and the step itself gets 0.
+2. Where the mask is False, the step was passed by: h[t + 1] is h[t]. The
+   gradient goes past the step, and the step itself gets 0.
 3. How does h[t] act on z[t]? Through `h[t] @ R`.
 
 Return (dz, dh0, dc0): dz (T, N, 4 * units), all steps.""",
