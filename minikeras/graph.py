@@ -114,7 +114,7 @@ class Graph:
         Returns:
             (outputs, residuals), outputs as a flat list.
         """
-        watcher = current_watcher()
+        watcher = current_watcher() if keep else None
         plain = self._is_chain and watcher is None and not masks
         if plain and not self._penalizes():
             return self._forward_chain(inputs[0], training, keep)

@@ -11,10 +11,11 @@ import numpy as np
 from minikeras import budget, tree
 from minikeras.symbolic import KerasTensor, is_keras_tensor
 from minikeras.tracing import not_traced
+from minikeras.watching import watching
 
 # Sizes that stand for an unknown axis while shapes are inferred: two primes, so that an
 # output axis which changes with them is unknown too. (Keras uses the same trick.)
-_PROBES = (83, 89)
+PROBES = (83, 89)
 
 
 def infer_output_spec(
@@ -33,8 +34,8 @@ def infer_output_spec(
         return function(*filled, **{k: _zeros_for(v, size) for k, v in kwargs.items()})
 
     try:
-        with not_traced():
-            runs = [run(size) for size in _PROBES]
+        with not_traced(), watching(None):
+            runs = [run(size) for size in PROBES]
     except (ValueError, IndexError, TypeError) as error:
         message = _message_of_trial(error, run)
         shapes = ", ".join(str(leaf.shape) for leaf in inputs)
@@ -56,6 +57,8 @@ def _zeros_for(structure: Any, size: int) -> Any:
     def make(leaf: Any) -> Any:
         if not is_keras_tensor(leaf):
             return leaf
+        if leaf._probes is not None and size in PROBES:  # a symbolic size
+            return np.asarray(leaf._probes[PROBES.index(size)], leaf.dtype)
         return np.zeros([size if n is None else n for n in leaf.shape], leaf.dtype)
 
     return tree.map_structure(make, structure)
@@ -70,4 +73,4 @@ def _message_of_trial(error: Exception, run: Callable[[int], Any]) -> str:
         return str(plain)
     except Exception:
         pass
-    return re.sub(rf"\b({'|'.join(map(str, _PROBES))})\b", "None", str(error))
+    return re.sub(rf"\b({'|'.join(map(str, PROBES))})\b", "None", str(error))

@@ -50,8 +50,8 @@ def current_watcher() -> Watcher | None:
 
 
 @contextmanager
-def watching(watcher: Watcher) -> Iterator[None]:
-    """Within it the graphs that this thread runs report to `watcher`."""
+def watching(watcher: Watcher | None) -> Iterator[None]:
+    """Within it the graphs that this thread runs report to `watcher`, or to nobody."""
     before, _current.watcher = _current.watcher, watcher
     try:
         yield

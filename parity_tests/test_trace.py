@@ -325,6 +325,40 @@ class TestOtherModels:
         assert [c.kind for c in found] == ["Dense", "relu", "multiply"]
         assert any("as in inference" in note for note in found.notes)
 
+    def test_trial_runs_are_not_recorded(self):
+        """A layer made of layers that sees its shapes for the first time."""
+
+        class Inner(layers.Layer):
+            def __init__(self):
+                super().__init__(name="inner")
+                self.stack = mk.Sequential([mk.Input((3,)), layers.Dense(2)])
+
+            def forward(self, x, *, training=False, mask=None):
+                return self.stack.forward(x, training=training)
+
+            def backward(self, dy, residuals, grads):
+                return self.stack.backward(dy, residuals, grads)
+
+        class Outer(layers.Layer):
+            def __init__(self):
+                super().__init__(name="outer")
+                self.inner = Inner()
+
+            def call(self, x, training=False):
+                return self.inner(x) * 2.0
+
+        model = mk.Sequential([mk.Input((3,)), Outer()])
+        model.compile("sgd", "mse")
+        found = trace(model, np.ones((2, 3)), np.ones((2, 2)))
+        assert [c.kind for c in found] == [
+            "Outer",
+            "Inner",
+            "Dense",
+            "multiply",
+        ]
+        assert found["dense"].inputs.shape == (2, 3)
+        assert found["dense"].parent is found["inner"]
+
     def test_a_model_by_hand(self):
         class ByHand(mk.Model):
             def build(self, input_shape):
