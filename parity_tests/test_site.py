@@ -74,9 +74,24 @@ def test_lessons_are_numbered_without_gaps():
     assert [int(name[:2]) for name in LESSONS] == list(range(1, len(LESSONS) + 1))
 
 
+def test_links_between_files_lead_somewhere():
+    for page in PAGES:
+        text = (DOCS / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#\s]+)", text):
+            if not target.startswith("http"):
+                assert ((DOCS / page).parent / target).exists(), f"{page}: {target}"
+    for lesson in LESSONS:
+        text = (DOCS / "lessons" / lesson).read_text(encoding="utf-8")
+        for target in re.findall(r":doc:`(?:[^`<]*<)?([^`>]+)>?`", text):
+            if target != "index":  # the list of lessons, made by the build
+                is_page = target.startswith("/")
+                file = f"{target[1:]}.md" if is_page else f"lessons/{target}.py"
+                assert (DOCS / file).exists(), f"{lesson}: {target}"
+
+
 def test_names_of_lessons_are_those_of_the_first_page():
-    names = dict(re.findall(r"\[(.*?)\]\(lessons/(\d\d_\w+\.py)\)", INDEX))
-    for title, name in names.items():
+    listed = re.findall(r"^\d+\. \[(.*?)\]\(lessons/(\d\d_\w+\.py)\)", INDEX, re.M)
+    for title, name in listed:
         text = (DOCS / "lessons" / name).read_text(encoding="utf-8")
         assert f"{int(name[:2])}. {title.replace('`', '')}\n" in text.replace("`", "")
 
