@@ -250,6 +250,9 @@ class _Explainer:
                     if other.dtype.kind == "f" and not close(other, right):
                         others.append((text, other))
             yield from (text for text, other in others if _same(given, other))
+            for text, other in others:
+                if given.shape != right.shape and _same(given.T, other):
+                    yield f"{text} And besides: It is transposed."
         arrays = {n: v for n, v in inputs.items() if isinstance(v, np.ndarray)}
         context = Context(
             name,
