@@ -7,14 +7,18 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 import minikeras as mk
 from minikeras import layers, tree
 from minikeras.random import seed_generator
 from minikeras.teach import Call, Trace, Update, trace
+from minikeras.teach.trace_page import page
+from parity_tests.drawn_architectures import functionals, sequentials
 from parity_tests.functions import default_dtype
 from parity_tests.model_twins import pair
 from parity_tests.oracle import keras, tf
+from parity_tests.strategies import seeds
 from parity_tests.tolerance import (
     assert_close,
     assert_equal,
@@ -108,6 +112,30 @@ def state(model):
     variables = [*model.variables, *model.optimizer.variables, *metrics]
     variables += [v for v in tree.flatten(stateful) if v is not None]
     return [v.numpy() for v in variables], model.optimizer.built
+
+
+@given(make=sequentials() | functionals(), seed=seeds())
+def test_drawn_models(make, seed):
+    """Any model: the update is that of `train_on_batch`, which is held equal to Keras's
+    elsewhere; and all of it can be written down."""
+    x, y = make.data(3, seed, "float32")
+    mk.utils.set_random_seed(seed % 2**32)
+    model = make(mk)
+    before, built = state(model)
+    found = trace(model, x, y)
+    after, built_after = state(model)
+    assert built == built_after
+    for a, b in zip(before, after, strict=True):
+        assert_equal(a, b)
+    assert page(found) and str(found)
+    for call in found:
+        assert repr(call)
+    loss = model.train_on_batch(x, y, return_dict=True)["loss"]
+    assert_trajectory_close(found.loss, np.float32(loss), steps=1, name="loss")
+    for update, variable in zip(found.updates.values(), model.weights, strict=True):
+        assert_trajectory_close(
+            update.after, variable.numpy(), steps=1, name=update.name
+        )
 
 
 class TestTheModelStays:

@@ -258,7 +258,8 @@ def _updated(
     copies = [copy.deepcopy(v, memo) for v in variables]
     places = optimizer._indices.items()
     twin._indices = {id(memo[key]): place for key, place in places if key in memo}
-    twin.apply([grads[v] if v in grads else None for v in variables], copies)
+    # `get`: rows of an embedding stay rows, whose squares Adam sums as Keras does.
+    twin.apply([grads.get(v) for v in variables], copies)
     pairs = zip(variables, copies, strict=True)
     return {id(v): changed.value for v, changed in pairs}
 
