@@ -36,7 +36,7 @@ def told(text):
     """What must be the same on every machine: not the last digits of a rounding."""
     found = []
     for line in text.splitlines():
-        row = re.match(r"(d\w+) +(exact|close|WRONG) ", line)
+        row = re.match(r"(d\w+) +(exact|close|WRONG)\b", line)
         verdict = "wrong" if row and row[2] == "WRONG" else "right"
         line = f"{row[1]} {verdict}" if row else line
         if not line.startswith(("Right, on", "rounding", "distance", "differences")):
