@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        plot,
         random,
         regularizers,
         saving,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = (
     "activations backend callbacks config constraints datasets dtype_policies "
-    "initializers interop layers losses metrics models ops optimizers random "
+    "initializers interop layers losses metrics models ops optimizers plot random "
     "regularizers saving teach tree utils"
 ).split()
 
@@ -121,6 +122,7 @@ __all__ = [
     "name_scope",
     "ops",
     "optimizers",
+    "plot",
     "random",
     "regularizers",
     "saving",

@@ -38,6 +38,11 @@ WHOLE_RUN = {"float64": 1e-12, "float32": 1e-5}
 # Central differences in float64, step h relative to the values: the error is about
 # h**2 (curvature) + eps / h (rounding); both are far below this at h = 1e-5.
 NUMERIC_DERIVATIVE = 1e-6
+# Pictures, as the means of 4 x 4 pixels from 0 to 1. The version of matplotlib that
+# drew those kept draws them again exactly (3.9 lays out otherwise: 0.012 and more).
+# Moving one point of a curve by 2 % changed the mean by 0.0013, one cell of a matrix by
+# 0.011.
+PICTURE_MEAN = 0.0005
 
 
 def eps(dtype: Any) -> float:
@@ -221,6 +226,21 @@ def assert_run_close(actual: Any, expected: Any, dtype: str, *, name: str) -> No
     if not difference.ok:
         message = _message(actual, expected, difference, name)
         raise AssertionError(f"{message}\n  tolerance  {room:.3g} of the scale")
+
+
+def assert_picture_close(actual: Any, expected: Any, *, name: str) -> None:
+    """Two pictures, (rows, columns, 3) from 0 to 1, look the same: `PICTURE_MEAN`."""
+    if actual.shape != expected.shape:
+        raise AssertionError(
+            f"{name}: {actual.shape[:2]} blocks of pixels, expected "
+            f"{expected.shape[:2]}."
+        )
+    gap = float(np.abs(actual - expected).mean())
+    if gap > PICTURE_MEAN:
+        raise AssertionError(
+            f"{name}: the picture differs by {gap:.4f} on average, allowed "
+            f"{PICTURE_MEAN}. Look at both; see plot_pictures.py."
+        )
 
 
 def assert_derivative_close(

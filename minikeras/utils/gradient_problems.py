@@ -89,7 +89,7 @@ class LayerProblem(Problem):
         for name in self.carriers:
             self.arrays |= _leaves(self._label(name), self.given[name])
         self.arrays |= {path: v.numpy() for path, v in self.variables.items()}
-        self.stored = _stored_variables(layer)
+        self.stored = stored_variables(layer)
         self.state = [v.numpy() for v in self.stored]
         y, _ = self.forward(self.arrays)
         self.w = _cotangent(y, np.random.default_rng(seed))
@@ -202,7 +202,7 @@ def in_float64(target: Any) -> Iterator[None]:
         for tensor in _graph_tensors(one):
             if tensor.dtype == "float32":
                 replace(tensor, "dtype", "float64")
-    storage = [(v, v._array) for v in _stored_variables(target)]
+    storage = [(v, v._array) for v in stored_variables(target)]
     for variable, array in storage:
         dtype = np.float64 if array.dtype == np.float32 else array.dtype
         variable._set_array(array.astype(dtype))
@@ -230,7 +230,7 @@ def _with_sublayers(layer: Any) -> list[Any]:
     return list(found.values())
 
 
-def _stored_variables(layer: Any) -> list[Any]:
+def stored_variables(layer: Any) -> list[Any]:
     """`layer.variables`, and the states of stateful RNNs, which no list contains."""
     found = {id(v): v for v in getattr(layer, "variables", ())}
     for one in _with_sublayers(layer):

@@ -297,11 +297,12 @@ def _draw(picture: Box, path: Path, dpi: int) -> None:
     axes.set_xlim(0, picture.width)
     axes.set_ylim(picture.height, 0)  # y grows downwards
     axes.axis("off")
-    _draw_inside(picture, axes)
+    draw_inside(picture, axes)
     figure.savefig(path, dpi=dpi, facecolor="white")
 
 
-def _draw_inside(picture: Box, axes: Any) -> None:
+def draw_inside(picture: Box, axes: Any, points: float = 1.0) -> None:
+    """Draws the boxes inside with matplotlib; `points` of a letter for each pixel."""
     from matplotlib.patches import FancyArrowPatch, Rectangle
 
     for box in picture.inside:
@@ -315,17 +316,17 @@ def _draw_inside(picture: Box, axes: Any) -> None:
                 line,
                 ha="center",
                 family="monospace",
-                fontsize=FONT,
+                fontsize=FONT * points,
                 weight="bold" if i == 0 else "normal",
             )
-        _draw_inside(box, axes)
+        draw_inside(box, axes, points)
     for x1, y1, x2, y2 in arrows_of(picture):
         axes.add_patch(
             FancyArrowPatch(
                 (x1, y1),
                 (x2, y2),
                 arrowstyle="-|>",
-                mutation_scale=8,
+                mutation_scale=8 * points,
                 shrinkA=0,
                 shrinkB=0,
                 color="black",
