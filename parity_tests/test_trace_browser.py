@@ -17,6 +17,7 @@ from minikeras.teach.trace_text import arrays_of
 from parity_tests.tolerance import assert_equal
 from parity_tests.trace_models import CASES
 from parity_tests.trace_pages import Page
+from parity_tests.trace_picture import ARGUMENTS, DOCS, SIZE, shoot
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -29,15 +30,6 @@ def works(path: str | None) -> bool:
 
 
 BROWSERS = sorted({str(p) for p in map(shutil.which, NAMES) if works(p)})
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",  # containers have little of it
-]
 PHONE, DESKTOP = (360, 740), (1280, 900)
 SCHEMES = ["light", "dark"]
 
@@ -310,6 +302,18 @@ if BROWSERS and find_spec("playwright"):
                 assert page.evaluate(UNNAMED) == []
                 shown.key("ArrowRight")
             shown.check()
+
+        def test_the_picture_in_the_documents(self, browser, tmp_path):
+            """It shows what the page of that document's code shows."""
+            context = browser.new_context(viewport=SIZE)
+            page, picture = shoot(context, tmp_path / "trace.html")
+            assert page.inner_text(".phase") == "BACKWARD 1 OF 2"
+            assert page.inner_text("main h2") == "out"
+            readout = page.inner_text("[data-name=dkernel] output")
+            assert value_of(readout)[1] == (2, 0)
+            kept = (DOCS / "trace.png").read_bytes()
+            assert kept[:24] == picture[:24]  # a PNG of the same width and height
+            context.close()
 
         def test_hostile_names(self, open_page):
             names = ["<img src=x onerror=alert(1)>", "'\"`${alert(1)}<script>"]
