@@ -31,7 +31,7 @@ def axes_of(call: Call | None, name: str, shape: tuple[int, ...], text: str) -> 
     weight = name.removeprefix("d")
     if call is not None and weight in call.updates:
         return list(call.updates[weight].axes)
-    side = re.match(r"(?:inputs|mask|dinputs|x|dx)(?:$|\[)", name)
+    side = re.match(r"(?:inputs|mask|dinputs|x|dx|sample_weight)(?:$|\[)", name)
     other = re.match(r"(?:d?outputs|d?logits|y|y_pred|dy)(?:$|\[)", name)
     if side or other:
         return _of_data(call, shape, bool(other), name.startswith("mask"))
