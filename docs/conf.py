@@ -27,6 +27,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "_site.formulas",
     "_site.links",
+    "_site.reference",
     "_site.before_and_after",
 ]
 exclude_patterns = ["lessons", "_site", "**/README.txt", "learn/sg_execution_times.rst"]

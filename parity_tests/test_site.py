@@ -16,13 +16,16 @@ from pathlib import Path
 
 import pytest
 
+import minikeras
+from minikeras import registry
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 INDEX = (DOCS / "index.md").read_text(encoding="utf-8")
 PAGES = sorted(
     path.relative_to(DOCS).as_posix()
     for path in DOCS.rglob("*.md")
-    if "learn" not in path.parts
+    if not {"learn", "api"} & set(path.parts)  # made by the build
 )
 LESSONS = sorted(path.name for path in (DOCS / "lessons").glob("[0-9][0-9]_*.py"))
 
@@ -51,8 +54,9 @@ def toctree_entries(page: str) -> set[str]:
 
 def test_every_page_is_in_a_toctree():
     listed = {"index.md"}.union(*(toctree_entries(page) for page in PAGES))
-    assert sorted(listed) == PAGES
+    assert sorted(listed - {"api/index.md"}) == PAGES
     assert "\nlearn/index\n" in INDEX  # the lessons, made by the build
+    assert "\napi/index\n" in INDEX  # the reference, too
 
 
 def test_every_page_is_linked_from_the_first():
@@ -106,7 +110,7 @@ def test_conf_runs_the_lessons_and_stops_at_errors(monkeypatch, docs_on_path):
     assert all(re.search(gallery["filename_pattern"], f"/{name}") for name in LESSONS)
     assert conf["nitpicky"]
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
-    assert {"docs/learn/", "build/"} <= set(ignored)
+    assert {"docs/learn/", "docs/api/", "build/"} <= set(ignored)
 
 
 def test_the_extra_has_what_conf_asks_for():
@@ -122,7 +126,25 @@ def test_the_build_is_the_last_step_of_ci():
     assert "sphinx -W" in last or "site" in last
 
 
-@pytest.mark.parametrize("name", ["links", "before_and_after"])
+def test_the_reference_has_all_that_is_public(docs_on_path):
+    reference = importlib.import_module("_site.reference")
+    for module in ("layers", "losses", "metrics", "optimizers", "activations"):
+        of_page = reference.documented(getattr(minikeras, module)).values()
+        found = {
+            registry.find(f"keras.{module}", name)
+            for name in registry.names(f"keras.{module}")
+        }
+        missing = {thing for thing in found if isinstance(thing, type)} - set(of_page)
+        assert not missing
+    text = reference.page("layers")
+    assert "## Dense\n" in text and "dkernel = x.T @ dz" in text
+    assert "- `units`: U, the size" in text
+    assert "```pycon\n>>> layer = Dense(1" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["links", "before_and_after", "docstrings", "reference"]
+)
 def test_examples_of_the_extensions(name, docs_on_path):
     module = importlib.import_module(f"_site.{name}")
     result = doctest.testmod(module)

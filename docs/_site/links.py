@@ -15,6 +15,7 @@ from typing import Any
 from docutils import nodes
 
 LESSON = re.compile(r"\]\(((?:\.\./)*)lessons/(\d\d_\w+)\.py\)")
+CODE = "](../minikeras/__init__.py)"  # where the docstrings are; here, the reference
 SECURITY = re.compile(r"\]\((?:\.\./)SECURITY\.md")
 
 
@@ -25,7 +26,7 @@ def to_pages(text: str) -> str:
     '[a](../learn/01_a.rst), [b](security.md)'
     """
     text = LESSON.sub(r"](\1learn/\2.rst)", text)
-    return SECURITY.sub("](security.md", text)
+    return SECURITY.sub("](security.md", text).replace(CODE, "](api/index.md)")
 
 
 def read(app: Any, name: str, source: list[str]) -> None:
