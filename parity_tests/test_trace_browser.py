@@ -303,6 +303,22 @@ if BROWSERS and find_spec("playwright"):
                 shown.key("ArrowRight")
             shown.check()
 
+        def test_many_steps_fit(self, open_page):
+            chain = [layers.Dense(2, activation="tanh") for _ in range(80)]
+            model = mk.Sequential([mk.Input((2,)), *chain])
+            model.compile("sgd", "mse")
+            shown = open_page(trace(model, np.ones((2, 2)), np.ones((2, 2))), PHONE)
+            wide = shown.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= PHONE[0]
+            line = shown.page.evaluate(
+                """() => [line.scrollWidth - line.clientWidth,
+                  line.lastChild.getBoundingClientRect().width]"""
+            )
+            assert line[0] <= 0 and line[1] > 0
+            shown.key("End")
+            assert shown.step == 1 + 80 + 1 + 80 + 80 - 1
+            shown.check()
+
         def test_the_picture_in_the_documents(self, browser, tmp_path):
             """It shows what the page of that document's code shows."""
             context = browser.new_context(viewport=SIZE)

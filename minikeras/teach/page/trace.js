@@ -423,6 +423,7 @@
   function listSteps() {
     const nav = byId("steps");
     let list = null, phase = "";
+    byId("line").classList.toggle("dense", data.steps.length > 50);
     data.steps.forEach((step, i) => {
       if (step.phase !== phase) {
         phase = step.phase;
