@@ -100,13 +100,21 @@ def depthwise_grad_kernel(
     total = np.zeros(shape, kernel.dtype)
     for piece, xp in padded_pieces(x, repeats, g):
         # in forward: y = sum over taps of seen * kernel[tap]
-        seen = rows(xp, g) if as_rows else windows(xp, g)
-        dy_piece = dy[piece]
-        if as_rows:
-            dy_piece = dy_piece.reshape(len(xp), *g.out[:-1], -1)
-        total += np.einsum(
-            seen, [*axes, *taps, run], dy_piece, [*axes, run], [*taps, run]
-        )
+        if not as_rows:
+            total += np.einsum(
+                windows(xp, g),
+                [*axes, *taps, run],
+                dy[piece],
+                [*axes, run],
+                [*taps, run],
+            )
+            continue
+        seen = rows(xp, g)
+        dy_rows = dy[piece].reshape(len(xp), *lines(g), -1)
+        for tap in g.taps():  # one by one: their sums do not all fit the first cache
+            at = (*[slice(None)] * len(axes), *tap)
+            product = np.einsum(seen[at], [*axes, run], dy_rows, [*axes, run], [run])
+            total[tap] += product
     if as_rows:  # (*size, Q*C) -> (*size, C)
         total = total.reshape(*g.size, g.out[-1], channels).sum(axis=-2)
     return total.reshape(kernel.shape)

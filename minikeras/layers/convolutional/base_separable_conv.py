@@ -14,6 +14,8 @@ from minikeras.ops.depthwise import (
     depthwise_grad_input,
     depthwise_grad_kernel,
 )
+from minikeras.ops.products import aligned, matmul_rows
+from minikeras.ops.scratch import scratch
 from minikeras.ops.windows import Geometry, from_channels_last, to_channels_last
 
 if TYPE_CHECKING:
@@ -85,8 +87,9 @@ class BaseSeparableConv(DepthwiseArguments):
         x = x.astype(kernel.dtype, copy=False)  # integers are counted as floats
         x = np.ascontiguousarray(to_channels_last(x, self.data_format))
         middle = depthwise(x, kernel, g)  # (N, *out, C * M)
-        z = rows(middle) @ self._pointwise_matrix()  # (N*out, C*M) @ (C*M, F)
-        z = z.reshape(*middle.shape[:-1], self.filters)
+        z = np.empty((*middle.shape[:-1], self.filters), kernel.dtype)
+        # (N*out, C*M) @ (C*M, F)
+        matmul_rows(rows(middle), aligned(self._pointwise_matrix()), out=rows(z))
         if self.bias is not None:
             z += self.bias.value
         y, activation = self.activation.forward(from_channels_last(z, self.data_format))
@@ -113,8 +116,8 @@ class BaseSeparableConv(DepthwiseArguments):
             )
         if not need_dx and not grads.wants(self.depthwise_kernel):
             return None
-        dmiddle = rows(dz) @ self._pointwise_matrix().T
-        dmiddle = dmiddle.reshape(middle.shape)
+        dmiddle = scratch("dmiddle", middle.shape, middle.dtype)
+        matmul_rows(rows(dz), aligned(self._pointwise_matrix().T), out=rows(dmiddle))
         # in forward: middle = depthwise(x, depthwise_kernel)
         kernel = self.depthwise_kernel.value
         if grads.wants(self.depthwise_kernel):
