@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from minikeras import Model, activations, layers, losses, random, utils
 from minikeras.functions import differentiable
+from minikeras.gradients import Gradients
 from minikeras.layers import Input
 from minikeras.utils import gradcheck
 from parity_tests.planted_bugs.planting import altered, only, weight_gradients
@@ -219,6 +222,97 @@ def test_a_layer_of_ones_own() -> None:
     x = Values((4, 3))("float32")
     assert gradcheck(Scale(2), x).ok
     assert_equal(gradcheck(Scale(3), x).wrong, ["scale_1/scale"])
+
+
+class Slipped(layers.Dense):
+    """A Dense layer whose backward is `slip(right dkernel, right dbias, right dx)`."""
+
+    slip: Callable[..., tuple]
+
+    def backward(self, dy, residuals, grads):
+        right = Gradients([self.kernel, self.bias])
+        dx = super().backward(dy, residuals, right)
+        found = type(self).slip(right[self.kernel], right[self.bias], dx)
+        for variable, gradient in zip((self.kernel, self.bias), found, strict=False):
+            if gradient is not None:
+                grads.add(variable, gradient)
+        return found[2]
+
+
+SLIPS: dict[str, tuple[Callable[..., tuple], str, str]] = {
+    # what is done to (dkernel, dbias, dx), which array is wrong, what must be said
+    "sign": (lambda k, b, x: (-k, b, x), "kernel", "The sign is wrong"),
+    "transposed": (lambda k, b, x: (k.T, b, x), "kernel", "It is the transpose"),
+    "transposed, square": (
+        lambda k, b, x: (k[:3, :3].T if k.shape == (3, 3) else k.T, b, x),
+        "kernel",
+        "It is the transpose",
+    ),
+    "twice": (lambda k, b, x: (k, 2 * b, x), "bias", "A factor 2 too many"),
+    "half": (lambda k, b, x: (k, b, x / 2), "input", "A factor 2 is missing"),
+    "another factor": (lambda k, b, x: (k, b, x * 1.7), "input", "is 1.7 times"),
+    "mean over the batch": (
+        lambda k, b, x: (k / 5, b, x),
+        "kernel",
+        "divided by 5, the number of examples: a mean, and must be a sum",
+    ),
+    "no sum over the batch": (
+        lambda k, b, x: (k, np.outer(np.arange(5) / 10, b), x),
+        "bias",
+        "The sum over axis 0 (number of examples) is missing",
+    ),
+    "kept axis": (lambda k, b, x: (k, b[None], x), "bias", "sum without keepdims"),
+    "nothing added": (lambda k, b, x: (None, b, x), "kernel", "There is no gradient"),
+    "zeros": (lambda k, b, x: (k, b, 0 * x), "input", "It is 0 everywhere"),
+    "one row": (
+        lambda k, b, x: (k, b, x + (np.arange(5) == 2)[:, None]),
+        "input",
+        "Wrong only at index 2 of axis 0",
+    ),
+    "unknown": (lambda k, b, x: (k, b, x + np.sin(x) + 1), "input", "None of the"),
+}
+
+
+@pytest.mark.parametrize("units", [3, 4])
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_wrong_backward_is_diagnosed(slip: str, units: int) -> None:
+    change, wrong, says = SLIPS[slip]
+    cls = type("Slipped", (Slipped,), {"slip": staticmethod(change)})
+    layer = cls(units, activation="tanh", name="dense")
+    result = gradcheck(layer, np.random.default_rng(2).normal(size=(5, 3)))
+    assert [name.rpartition("/")[2] for name in result.wrong] == [wrong]
+    text = " ".join(str(result).split())
+    assert says in text, str(result)
+    assert "1 of 3 gradients is wrong." in text
+
+
+def test_gates_in_another_order_are_named() -> None:
+    def swap(g: np.ndarray) -> np.ndarray:
+        i, f, c, o = np.split(g, 4, axis=-1)
+        return np.concatenate([i, f, o, c], axis=-1)
+
+    wrong = altered("LSTM", backward=weight_gradients(only("recurrent_kernel", swap)))
+    result = gradcheck(wrong(3), Values((2, 4, 3))())
+    assert_equal(result.wrong, ["lstm/lstm_cell/recurrent_kernel"])
+    text = " ".join(str(result).split())
+    assert "The gates are in the order i, f, o, c; in Keras it is i, f, c, o." in text
+
+
+def test_the_table_fits_80_columns() -> None:
+    name = "a_layer_with_a_very_long_name_indeed_in_it"
+    layer = layers.Dense(3, activation="relu", name=name)
+    x = np.random.default_rng(3).normal(size=(1000, 3)) * 1e-12
+    for directions in (0, 2):
+        lines = str(gradcheck(layer, x, directions=directions)).split("\n")
+        assert max(map(len, lines)) <= 80
+    assert "All gradients are right." in lines[-1]
+
+
+def test_a_large_wrong_array_is_named_without_a_diagnosis() -> None:
+    wrong = altered("Dense", backward=weight_gradients(only("kernel", np.negative)))
+    result = gradcheck(wrong(50), Values((2, 30))(), max_entries=5)
+    assert_equal(result.wrong, ["dense/kernel"])
+    assert "5 of 1,500" in str(result)
 
 
 def test_what_cannot_be_checked() -> None:

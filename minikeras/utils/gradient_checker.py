@@ -18,100 +18,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from minikeras.utils.gradient_diagnosis import diagnose
 from minikeras.utils.gradient_problems import (
     FunctionProblem,
     LayerProblem,
     Problem,
     in_float64,
 )
+from minikeras.utils.gradient_report import ArrayCheck, GradcheckResult
 
 _EPS = float(np.finfo(np.float64).eps)
 _STEPS = (1e-5, 1e-6, 1e-4, 1e-3)  # relative; the first that agrees decides
 _NEARBY = 1e-2  # how far away, relatively, the check is repeated
 _NEARBY_POINTS = 3
 _COMPLEX_STEP = 1e-30
-
-
-@dataclass(frozen=True)
-class ArrayCheck:
-    """The verdict on the gradient of one array, and its worst derivative.
-
-    Attributes:
-        name: `"input"`, `"input[1]"`, `"initial_state[0]"` or a variable's path.
-        shape: the array's shape.
-        checked: how many derivatives were compared.
-        index: where the worst one is; None if it is a derivative along a direction.
-        analytic, numeric: from `backward`, and from differences.
-        error: their distance, relative to the largest gradient in the array.
-        kinks: how many derivatives differ only because of a kink.
-        verdict: `"ok"`, `"kink"` or `"WRONG"`.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    checked: int
-    index: tuple[int, ...] | None
-    analytic: float
-    numeric: float
-    error: float
-    kinks: int
-    verdict: str
-
-    def row(self) -> tuple[str, ...]:
-        """Its line in the table."""
-        verdict = self.verdict + (f" ({self.kinks} at kinks)" if self.kinks else "")
-        return (
-            self.name,
-            str(self.shape),
-            str(self.checked),
-            "direction" if self.index is None else str(self.index),
-            f"{self.analytic:.8g}",
-            f"{self.numeric:.8g}",
-            f"{self.error:.1e}",
-            verdict,
-        )
-
-
-@dataclass(frozen=True)
-class GradcheckResult:
-    """What `gradcheck` found: prints as a table, `.ok` says whether all is well."""
-
-    target: str
-    method: str
-    arrays: tuple[ArrayCheck, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether no gradient is wrong. A kink is not wrong."""
-        return all(check.verdict != "WRONG" for check in self.arrays)
-
-    @property
-    def wrong(self) -> list[str]:
-        """The names of the arrays whose gradient is wrong."""
-        return [check.name for check in self.arrays if check.verdict == "WRONG"]
-
-    def raise_if_failed(self) -> GradcheckResult:
-        """For tests: raises AssertionError with the table if a gradient is wrong."""
-        if not self.ok:
-            raise AssertionError(
-                f"The gradient of {self.wrong} is wrong in {self.target}.\n{self}"
-            )
-        return self
-
-    def __str__(self) -> str:
-        header = "array|shape|checked|worst at|backward|numeric|error|verdict"
-        rows = [tuple(header.split("|")), *(check.row() for check in self.arrays)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        title = f"gradcheck of {self.target}, {self.method}, in float64"
-        return "\n".join([title, *lines])
-
-    __repr__ = __str__
 
 
 def gradcheck(
@@ -191,14 +116,16 @@ def _check(
     tolerance: float,
 ) -> GradcheckResult:
     rng = np.random.default_rng(seed + 1)
-    analytic = problem.gradient(problem.arrays)
+    answers = problem.answers(problem.arrays)
+    analytic = _in_shape(answers, problem)
     nearby: list[Any] = []  # points a little further on, made when needed
 
     def agrees_nearby(name: str, direction: np.ndarray) -> bool:
         if not nearby:
             for _ in range(_NEARBY_POINTS):
                 moved = {k: _move(a, rng) for k, a in problem.arrays.items()}
-                nearby.append((moved, problem.gradient(moved)))
+                found = _in_shape(problem.answers(moved), problem)
+                nearby.append((moved, found))
         return any(
             _agree(problem, *point, name, direction, method, tolerance)[0]
             for point in nearby
@@ -220,9 +147,26 @@ def _check(
             rank = ("ok", "kink", "WRONG").index
             if (rank(verdict), error) >= (rank(worst.verdict), worst.error):
                 worst = ArrayCheck(name, array.shape, 0, index, a, n, error, 0, verdict)
-        checks.append(_with_counts(worst, count, kinks))
+        worst = replace(worst, checked=count, kinks=kinks)
+        answer = answers.get(name)
+        if answer is not None and answer.shape != array.shape:
+            worst = ArrayCheck(name, array.shape, 0, None, 0, 0, np.inf, 0, "WRONG")
+        if worst.verdict == "WRONG":
+            said = diagnose(problem, name, answer, _typical_size(array))
+            worst = replace(worst, diagnosis=said)
+        checks.append(worst)
     title = {"central": "central differences", "complex": "complex steps"}[method]
     return GradcheckResult(problem.title, title, tuple(checks))
+
+
+def _in_shape(answers: dict[str, Any], problem: Problem) -> dict[str, np.ndarray]:
+    """Zeros in the place of gradients that are missing or of a wrong shape."""
+    return {
+        name: answers[name]
+        if name in answers and answers[name].shape == array.shape
+        else np.zeros(array.shape)
+        for name, array in problem.arrays.items()
+    }
 
 
 def _agree(
@@ -265,11 +209,6 @@ def _agree(
 
 def _relative(error: float, scale: float) -> float:
     return error / scale if scale else float(error > 0)
-
-
-def _with_counts(check: ArrayCheck, checked: int, kinks: int) -> ArrayCheck:
-    fields = {**vars(check), "checked": checked, "kinks": kinks}
-    return ArrayCheck(**fields)
 
 
 def _directions(

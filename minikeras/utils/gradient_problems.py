@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,35 @@ from minikeras import tree
 from minikeras.gradients import Gradients
 
 
-class Problem:
-    """`value(arrays)` is sum(w * y), `gradient(arrays)` the claimed gradient of it.
+class _AnyShape(Gradients):
+    """Keeps gradients of wrong shapes aside, where others refuse them."""
 
-    `arrays` is a dict from name to float64 array: everything with a gradient.
+    def __init__(self, variables: Iterable[Any]):
+        super().__init__(variables)
+        self.misfits: dict[int, np.ndarray] = {}
+
+    def add(self, variable: Any, gradient: np.ndarray) -> None:
+        if np.shape(gradient) == variable.shape:
+            super().add(variable, gradient)
+        elif self.wants(variable):
+            self.misfits[id(variable)] = np.asarray(gradient)
+
+
+class Problem:
+    """`value(arrays)` is sum(w * y), `answers(arrays)` what backward says of it.
+
+    `arrays` is a dict from name to float64 array: everything with a gradient. In the
+    answers a name is missing where backward gave nothing, and a shape may be wrong.
     """
 
     title: str
     arrays: dict[str, np.ndarray]
+    w: Any  # the cotangent, in the structure of the output
 
     def value(self, arrays: dict[str, np.ndarray]) -> Any:
         raise NotImplementedError
 
-    def gradient(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def answers(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         raise NotImplementedError
 
 
@@ -55,7 +71,7 @@ class FunctionProblem(Problem):
     def value(self, arrays: dict[str, np.ndarray]) -> Any:
         return np.sum(self.w * self.forward(arrays)[0])
 
-    def gradient(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def answers(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         _, residuals = self.forward(arrays)
         return {self.name: np.asarray(self.target.backward(self.w, residuals))}
 
@@ -120,9 +136,9 @@ class LayerProblem(Problem):
         pairs = zip(tree.flatten(self.w), tree.flatten(y), strict=True)
         return sum(np.sum(w * out) for w, out in pairs if w is not None)
 
-    def gradient(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def answers(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         _, residuals = self.forward(arrays)
-        grads = Gradients(self.variables.values())
+        grads = _AnyShape(self.variables.values())
         dx = self.layer.backward(self.w, residuals, grads)
         parts = dx if len(self.given_tensors) > 1 else (dx,)
         found: dict[str, np.ndarray] = {}
@@ -130,11 +146,10 @@ class LayerProblem(Problem):
             if part is not None:
                 found |= _leaves(self._label(name), part)
         for path, variable in self.variables.items():
-            gradient = grads.get(variable)
-            found[path] = (
-                np.zeros(variable.shape) if gradient is None else np.asarray(gradient)
-            )
-        return {k: found.get(k, np.zeros(v.shape)) for k, v in arrays.items()}
+            gradient = grads.misfits.get(id(variable), grads.get(variable))
+            if gradient is not None:
+                found[path] = np.asarray(gradient)
+        return found
 
     @property
     def given_tensors(self) -> list[str]:
