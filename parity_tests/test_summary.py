@@ -124,3 +124,23 @@ def test_refuses_unknown_layers():
 def test_prints(capsys):
     images(minikeras).summary()
     assert 'Model: "images"' in capsys.readouterr().out
+
+
+def test_formulas_stand_under_the_table() -> None:
+    model = words(minikeras)
+    shown, plain = text(model, formulas=True), text(model)
+    assert set(shown.split("\n")) > set(plain.split("\n"))
+    assert "ids x features = 100 x 8 = 800" in shown
+    assert "4 x (8 x 4 + 4 x 4 + 4) = 208" in shown
+    assert "inputs x units + units = 4 x 2 + 2 = 10" in shown
+
+
+def test_formulas_of_nested_models_are_shown_once() -> None:
+    inner = minikeras.Sequential(
+        [minikeras.Input((3,)), minikeras.layers.Dense(2, name="inside")]
+    )
+    model = minikeras.Sequential([minikeras.Input((3,)), inner], name="outer")
+    for expand in (False, True):
+        shown = text(model, formulas=True, expand_nested=expand)
+        assert shown.count("inputs x units + units = 3 x 2 + 2 = 8") == 1
+    assert "formula" not in text(unbuilt(minikeras), formulas=True)

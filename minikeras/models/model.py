@@ -163,6 +163,7 @@ class Model(Trainer, Layer):
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Any = None,
+        formulas: bool = False,
     ) -> None:
         """Prints the table of layers, output shapes and parameter counts.
 
@@ -173,6 +174,8 @@ class Model(Trainer, Layer):
             expand_nested: show the layers of nested models too.
             show_trainable: add a column that tells which layers are trained.
             layer_range: `[first, last]` names (or patterns) of the layers to show.
+            formulas: say under the table how each layer's parameters are counted, with
+                the numbers put in. Keras has no such argument.
         """
         from minikeras.utils.summary import print_summary
 
@@ -184,6 +187,7 @@ class Model(Trainer, Layer):
             expand_nested=expand_nested,
             show_trainable=show_trainable,
             layer_range=layer_range,
+            formulas=formulas,
         )
 
     # --- Files ------------------------------------------------------------------------

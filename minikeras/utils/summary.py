@@ -9,6 +9,8 @@ from typing import Any
 
 from minikeras import config
 
+_LINE = 50  # a formula longer than this gets two lines
+
 
 def count_params(weights: list[Any]) -> int:
     """The number of elements in a list of variables, each counted once."""
@@ -41,6 +43,7 @@ def print_summary(
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Any = None,
+    formulas: bool = False,
 ) -> None:
     """Prints the table. See `Model.summary`."""
     from rich.console import Console
@@ -57,7 +60,8 @@ def print_summary(
     table = Table(width=length, show_lines=True)
     for (title, justify), width in zip(columns, widths, strict=True):
         table.add_column(title, justify=justify, width=width)  # type: ignore[arg-type]
-    for layer, depth in _select(_rows(model, expand_nested), layer_range):
+    rows = _select(_rows(model, expand_nested), layer_range)
+    for layer, depth in rows:
         cells = [_name(layer, depth), _output_shape(layer), _parameters(layer)]
         if not plain:
             cells.append(_connections(layer, model))
@@ -71,6 +75,8 @@ def print_summary(
         console.begin_capture()
     console.print(f'Model: "{escape(model.name)}"', markup=False)
     console.print(table)
+    if formulas:
+        console.print(_formulas([layer for layer, _ in rows]))
     for line in _totals(model):
         console.print(line, markup=False)
     if not interactive:
@@ -175,6 +181,28 @@ def _parameters(layer: Any) -> str:
     if not layer.built:
         return "0 (unbuilt)"
     return f"{count_params(layer.weights):,}"
+
+
+def _formulas(layers: list[Any]) -> Any:
+    """How the parameters of each layer are counted, with the numbers put in."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from minikeras.teach import explain
+
+    found: dict[str, str] = {}
+    for layer in layers:
+        if getattr(layer, "weights", None) and layer.built:
+            found |= explain(layer).formulas
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, formula in found.items():
+        if len(formula) > _LINE:  # words on one line, numbers on the next
+            formula = formula.replace(" = ", "\n= ", 1)
+        table.add_row(Text(name), Text(formula))
+    return Padding(table, (0, 1))
 
 
 def _connections(layer: Any, model: Any) -> str:
