@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from minikeras.teach import exercises
 from parity_tests import oracle
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,8 @@ def test_lessons_have_their_parts(lesson):
     assert "import minikeras as keras" in text
     assert re.search(r"^assert ", text, re.MULTILINE), "A lesson checks its claims"
     assert "\nTry it\n------" in words
+    for name in re.findall(r"exercises start (\w+)", words):
+        assert exercises.find(name).name == name
     if lesson != LESSONS[-1]:
         following = LESSONS[LESSONS.index(lesson) + 1].stem
         assert f":doc:`{following}`" in words.replace("<", "`").replace(">", ""), (

@@ -186,12 +186,16 @@ assert np.isclose(score, scores[digit])
 # ------
 # 1. Which of the ten units has the largest bias after training, and what does a bias
 #    say of a digit before one has seen a single pixel?
-# 2. Look at the four corners of the images of weights. Why do some of these pixels have
-#    weights that training did not move? ``x.max(axis=0)`` has the answer.
+# 2. Some pixels have weights that training did not move at all, in no unit. Find them:
+#    ``np.all(trained == kernel, axis=1)``. Why? ``x.max(axis=0)`` has the answer.
 # 3. Set the weights of one pixel to zero, ``trained[middle] = 0``, and give them back
 #    with ``model.set_weights([trained, trained_bias])``. What does it cost? How many
 #    pixels can one take away before the accuracy falls below 80 %?
 # 4. Train for one epoch, and for 400. What becomes of the images of weights?
+#
+# Exercise: the formula of Dense, taken out of the library for you to write in::
+#
+#     python -m minikeras exercises start dense_forward
 #
 # These lines print the same with ``import keras`` in the place of minikeras: the same
 # seed gives the same initial weights, bit for bit, and the same training.

@@ -213,10 +213,6 @@ assert different > 0 and same == 0
 #    inputs ``(None, 10, 3)``? In minikeras,
 #    ``print(keras.teach.explain(layer))`` says what each array is.
 #
-# Exercise: the formula of Dense, taken out of the library for you to write in::
-#
-#     python -m minikeras exercises start dense_forward
-#
 # These lines print the same with ``import keras`` in the place of minikeras.
 #
 # Next: :doc:`03_what_training_changes`.

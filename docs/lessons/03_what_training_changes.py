@@ -185,10 +185,14 @@ assert same
 #    weights get now? Print the gradients' size, or find it from what you see.
 # 2. Which hidden unit could one take away? Set its column of the kernel and its bias to
 #    zero and look at the accuracy.
-# 3. Start from ``before`` again with another seed. Are the weights after training the
-#    same? Are the answers?
+# 3. Take another seed for ``set_random_seed``. Are the weights after training the same?
+#    Are the answers?
 # 4. Turn the labels around, ``y = 1 - y``, and train on from the weights you have.
 #    Which array changes most, and which could stay as it is?
+#
+# Exercise: the step downhill that all optimizers are made of::
+#
+#     python -m minikeras exercises start sgd_step
 #
 # These lines print the same with ``import keras`` in the place of minikeras: the same
 # seed gives the same initial weights and the same order of the examples, and the
