@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
+from minikeras.allocator import give_back_memory, keep_freed_memory
+
 _local = threading.local()
 _num_threads: int | None = None
 
@@ -97,9 +99,12 @@ class Pool:
             self._jobs.put(None)
         for helper in self._helpers:
             helper.join()
+        if self._helpers:
+            give_back_memory()
         self._helpers = []
 
     def _start_helper(self) -> None:
+        keep_freed_memory()
         name = f"minikeras-{len(self._helpers) + 1}"
         helper = threading.Thread(target=self._help, name=name, daemon=True)
         self._helpers.append(helper)

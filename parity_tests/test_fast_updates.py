@@ -76,7 +76,7 @@ def test_in_pieces_on_threads_as_at_once(
     plain = _run(getattr(optimizers, name)(**config), _variables(["float32"]), False)
     monkeypatch.setattr(flat, "SMALL", 0)
     monkeypatch.setattr(blocks, "BLOCK", 3)
-    monkeypatch.setattr(blocks, "BLOCKS_PER_THREAD", 1)
+    monkeypatch.setattr(blocks, "SHARED_BLOCK", 4)
     monkeypatch.setattr(threads, "_num_threads", 3)
     with threads.workers():
         optimizer = getattr(optimizers, name)(**config)

@@ -184,5 +184,10 @@ def test_small_models_are_not_cut_and_large_ones_are() -> None:
     assert count(dense(784, 128, 10), (32, 784)) == 1
     x = Input((28, 28, 1))
     conv = Model(x, layers.Conv2D(32, 3)(layers.Conv2D(32, 3)(x)))
-    assert count(conv, (128, 28, 28, 1)) >= 4
+    assert count(conv, (512, 28, 28, 1)) >= 8
     assert count(conv, (2, 28, 28, 1)) == 1
+    x = Input((50, 8))  # the steps of a recurrent layer must not become too short
+    assert count(Model(x, layers.LSTM(64)(x)), (64, 50, 8)) == 1
+    assert count(Model(x, layers.LSTM(64)(x)), (1024, 50, 8)) >= 2
+    both = layers.Bidirectional(layers.GRU(64))
+    assert count(Model(x, both(x)), (64, 50, 8)) == 1

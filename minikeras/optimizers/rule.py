@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minikeras.optimizers.blocks import in_blocks
+from minikeras.optimizers import blocks
 from minikeras.optimizers.flat import FlatGroups
 from minikeras.optimizers.scalars import cast
 from minikeras.optimizers.stages import Stages
@@ -37,7 +37,7 @@ class UpdateRule(Stages):
       Python floats are taken in the dtype of the arrays by NumPy itself.
 
       `update_step` is then this rule on the arrays of one variable. In `apply`, small
-      variables are updated together (`FlatGroup`), large ones in pieces (`in_blocks`),
+      variables are updated together (`FlatGroup`), large ones in pieces (`blocks`),
       which gives the same to the last bit.
     """
 
@@ -66,8 +66,14 @@ class UpdateRule(Stages):
                 scalars = self._step_scalars(group.dtype, learning_rate)
                 chosen = [gradients[i] for i in positions]
                 group.update(self.elementwise_step, chosen, scalars, self.square)
+        if not self._is_elementwise():
+            for i in others:
+                self.update_step(gradients[i], variables[i], learning_rate)
+            return
+        work: list[blocks.Piece] = []  # of all variables, for all threads at once
         for i in others:
-            self.update_step(gradients[i], variables[i], learning_rate)
+            work += self._pieces(gradients[i], variables[i], learning_rate)
+        blocks.run(work)
 
     def _is_elementwise(self) -> bool:
         """Whether `update_step` is nothing else than `elementwise_step`."""
@@ -89,11 +95,18 @@ class UpdateRule(Stages):
                 f"Optimizer '{self.__class__.__name__}' must override "
                 "`update_step(self, gradient, variable, learning_rate)`."
             )
+        blocks.run(self._pieces(gradient, variable, learning_rate))
+
+    def _pieces(
+        self, gradient: Any, variable: Variable, learning_rate: Any
+    ) -> list[blocks.Piece]:
+        """The elementwise rule for one variable, in pieces."""
         index = self._indices[id(variable)]
         dense, squares = parts(gradient, self.square)
         state = [slot[index] for slot in self._slots]
         scalars = self._step_scalars(variable.value.dtype, learning_rate)
-        in_blocks(self.elementwise_step, variable, dense, squares, *state, **scalars)
+        rule = self.elementwise_step
+        return blocks.pieces(rule, variable, dense, squares, *state, **scalars)
 
     def _step_scalars(self, dtype: np.dtype, learning_rate: Any) -> dict[str, Any]:
         """`self.scalars(...)`, computed once per step, not once per variable."""

@@ -48,8 +48,9 @@ def micro_batches(graph: Graph, inputs: list[Any], training: bool) -> Cut | None
 # --- How many ------------------------------------------------------------------------
 
 # Measured on 2 cores of a Xeon with 2 MB of L2 cache each; nothing depends on it but
-# time. The values of a micro-batch, and their gradients, should stay in the cache:
-CACHE_BYTES = 2 << 20
+# time. The values of a micro-batch need not all stay in the cache: a layer's should,
+# until the next one reads them. Smaller parts make for less efficient matrix products.
+VALUE_BYTES = 8 << 20
 # Handing a micro-batch to a thread and adding up gradients costs some 50 microseconds,
 # and its Python takes turns with that of the others. Below this it is not worth it:
 MINIMUM_SECONDS = 400e-6
@@ -58,6 +59,10 @@ OPERATIONS_PER_SECOND = 80e9
 BYTES_PER_SECOND = 5e9
 # Adding a micro-batch's gradients to the sum may take this part of its time.
 ADDING_SHARE = 0.12
+# A time step of a recurrent layer is some 20 NumPy calls, each of which gives up
+# Python's lock and has to get it back from another thread. They must have something to
+# do: so many numbers of each state.
+STEP_NUMBERS = 8192
 
 
 class Cost(NamedTuple):
@@ -67,11 +72,13 @@ class Cost(NamedTuple):
         values: bytes of all values on the way from inputs to outputs.
         operations: multiplications and additions of matrix products, forward.
         weights: bytes of the weights, whatever the number of examples.
+        state: the smallest number of units of a recurrent layer; None without one.
     """
 
     values: int
     operations: int
     weights: int
+    state: int | None = None
 
 
 def count_micro_batches(cost: Cost, examples: int, training: bool) -> int:
@@ -80,25 +87,28 @@ def count_micro_batches(cost: Cost, examples: int, training: bool) -> int:
     It depends on shapes alone, not on the machine or on the number of threads, for the
     gradients of the micro-batches are rounded one by one: another cut, other bits.
 
-    - As many as it takes for the values of each to fit the cache. With whole batches
-      every array leaves it, and is fetched again by the next layer and the backward.
+    - As many as it takes for the values of each to be near. With whole batches every
+      array leaves the cache, and is fetched again by the next layer and the backward.
     - At least two where there is work for two threads.
     - But not so many that one has less work than handing it out costs, or that adding
       up their gradients becomes a part of the time worth mentioning: a perceptron has
       few values and many weights.
+    - Nor so many that the time steps of a recurrent layer become too short.
     """
     passes = 3 if training else 1  # forward, gradient of the inputs, of the weights
     bytes_moved = passes * 2 * cost.values * examples
     operations = passes * cost.operations * examples
     seconds = operations / OPERATIONS_PER_SECOND + bytes_moved / BYTES_PER_SECOND
-    wanted = max(2, cost.values * examples / CACHE_BYTES)
+    wanted = max(2, cost.values * examples / VALUE_BYTES)
     limit = min(seconds / MINIMUM_SECONDS, examples / 2)
     if training:
         adding = 3 * cost.weights / BYTES_PER_SECOND
         limit = min(limit, ADDING_SHARE * seconds / adding if adding else limit)
+    if cost.state is not None:
+        limit = min(limit, examples * cost.state / STEP_NUMBERS)
     if limit < 2:
         return 1
-    return 2 ** round(math.log2(min(wanted, limit)))
+    return 2 ** min(round(math.log2(wanted)), math.floor(math.log2(limit)))
 
 
 def cut(examples: int, count: int) -> list[slice]:
@@ -134,13 +144,16 @@ def _cost(graph: Graph, unknown: int, training: bool) -> Cost:
         return math.prod(unknown if n is None else n for n in shape)
 
     values = products = weights = 0
+    states: list[int] = []
     for step in graph.steps:
         inner = _inner_graph(step.operation, step.node, training)
         if inner is not None:
             cost = _cost(inner, unknown, training)
             values, products = values + cost.values, products + cost.operations
             weights += cost.weights
+            states += [] if cost.state is None else [cost.state]
             continue
+        states += _state_sizes(step.operation)
         for tensor in step.node.outputs:
             values += size(tensor.shape[1:]) * (8 if "64" in tensor.dtype else 4)
         first = next(iter(step.node.input_tensors), None)
@@ -149,7 +162,17 @@ def _cost(graph: Graph, unknown: int, training: bool) -> Cost:
             positions = size(first.shape[1:-1])
             products += 2 * positions * sum(kernel.size for kernel in kernels)
             weights += sum(kernel.nbytes for kernel in kernels)
-    return Cost(values, products, weights)
+    return Cost(values, products, weights, min(states, default=None))
+
+
+def _state_sizes(operation: Any) -> list[int]:
+    """The units of the recurrent layers here, also of those in a `Bidirectional`."""
+    if not isinstance(operation, Layer):
+        return []
+    parts = (operation, *operation._all_sublayers())
+    cells = [part.cell for part in parts if hasattr(part, "cell")]
+    sizes = [tree.flatten(getattr(cell, "state_size", None)) for cell in cells]
+    return [size for found in sizes for size in found if isinstance(size, int)]
 
 
 # --- Whether --------------------------------------------------------------------------
