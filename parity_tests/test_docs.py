@@ -13,8 +13,11 @@ from parity_tests import oracle
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", *DOCS]
-WALKS = ["randomness"]  # the first lessons too: test_lessons.py
+QUESTIONS = sorted((ROOT / "docs" / "confusions").glob("*.md"))
+PAGES = [ROOT / "README.md", *DOCS, *QUESTIONS]
+ANSWERS = [page for page in QUESTIONS if page.stem != "index"]
+# The first lessons too: test_lessons.py.
+WALKS = [ROOT / "docs" / "randomness.md", *ANSWERS]
 
 
 def run(text: str, name: str, **names) -> list[str]:
@@ -33,12 +36,23 @@ def test_examples_print_what_the_page_says(page):
     assert not report, "\n".join(report)
 
 
-@pytest.mark.parametrize("walk", WALKS)
+@pytest.mark.parametrize("walk", WALKS, ids=lambda page: page.name)
 def test_walks_print_the_same_under_keras(walk):
-    text = (ROOT / "docs" / f"{walk}.md").read_text(encoding="utf-8")
+    text = walk.read_text(encoding="utf-8")
+    assert "import minikeras as keras" in text
     text = text.replace("import minikeras as keras", "keras = the_real_keras")
-    report = run(text, walk, the_real_keras=oracle.keras)
+    report = run(text, walk.name, the_real_keras=oracle.keras)
     assert not report, "\n".join(report)
+
+
+def test_questions_are_listed_in_order_by_their_titles():
+    text = (ROOT / "docs" / "confusions" / "index.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^(\d+)\. \[(.*)\]\((\S+\.md)\)$", text, re.M)
+    titles = [page.read_text(encoding="utf-8").splitlines()[0] for page in ANSWERS]
+    assert [f"# {title}" for _, title, _ in listed] == titles
+    assert [name for *_, name in listed] == [page.name for page in ANSWERS]
+    numbers = [int(page.name[:2]) for page in ANSWERS]
+    assert numbers == [int(n) for n, *_ in listed] == list(range(1, len(ANSWERS) + 1))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
