@@ -249,6 +249,29 @@ def test_errors_of_gates():
         teach.gates(model, x)
     with pytest.raises(TypeError, match="expects a layer or model"):
         teach.gates("model", x=x)
+    with pytest.raises(AttributeError, match="That is an LSTM's; a GRU has z, r, h"):
+        _ = teach.gates(model, "second", x).i
+
+
+def test_the_layer_itself_and_lists_are_taken_too():
+    model, x = two_kinds(), sequences(2, STEPS, INPUTS)
+    found = teach.gates(model, model.layers[1], x)
+    assert_equal(found.f, teach.gates(model, "first", x).f)
+    assert_equal(found.f, teach.gates(model, "first", x.tolist()).f)
+    with pytest.raises(ValueError, match="of class Dense, which has no gates"):
+        teach.gates(model, model.layers[-1], x)
+
+
+def test_gates_print_what_there_is():
+    found = teach.gates(make("LSTM"), x=sequences(3, STEPS, INPUTS), mask=MASK)
+    lines = repr(found).splitlines()
+    assert lines[0].endswith(f"(N, T, units) = (3, {STEPS}, {UNITS})")
+    assert [line.split()[0] for line in lines[1:]] == [
+        ".i", ".f", ".c", ".o", ".cell", ".hidden", ".mask",
+    ]  # fmt: skip
+    assert "forget gate" in lines[2] and "mean" in lines[2]
+    text = repr(teach.gates(make("GRU"), x=sequences(3, STEPS, INPUTS)))
+    assert "update gate" in text and ".mask" not in text
 
 
 def test_nan_is_named_with_its_place():
@@ -365,7 +388,7 @@ def test_formulas():
         "inputs x units + units = 784 x 10 + 10 = 7,850"
     )
     assert formula(layers.GRU(4), (None, 5, 3)) == (
-        "3 x (inputs x units + units x units + rows x units) = "
+        "3 x (inputs x units + units x units + 2 x units) = "
         "3 x (3 x 4 + 4 x 4 + 2 x 4) = 108"
     )
     assert formula(layers.Conv2D(8, 3), (None, 9, 9, 2)) == (
@@ -465,7 +488,19 @@ def test_errors_of_explain():
         teach.explain(layers.Dense(1, name="fresh"))
     with pytest.raises(TypeError, match="expects a layer or model"):
         teach.explain(3)
+    for wrong, text in [
+        (layers.Dense, "the class Dense. Make a layer of it"),
+        ([np.ones(2)], "pass its layer or model"),
+        (np.ones(2), "pass its layer or model"),
+        ("dense", r"model.get_layer\(name\)"),
+    ]:
+        with pytest.raises(TypeError, match=text):
+            teach.explain(wrong)
     explanation = teach.explain(two_kinds())
+    with pytest.raises(IndexError, match=r"has 8 arrays. Received: index 99"):
+        explanation[99]
+    flat = mk.Sequential([mk.Input((3,)), layers.Flatten()])
+    assert "No layer in it has weights." in str(teach.explain(flat))
     with pytest.raises(KeyError, match=r"3 arrays .* say which"):
         explanation["kernel"]
     with pytest.raises(KeyError, match="Did you mean 'first/kernel'"):

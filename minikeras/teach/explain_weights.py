@@ -6,12 +6,15 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minikeras.command_line.axes import LEGEND, MEANINGS
 from minikeras.layers.layer import Layer
 from minikeras.naming import to_snake_case
 from minikeras.registry import suggest
 from minikeras.teach.parameter_counts import array_count, gates_of, layer_count
 from minikeras.teach.torch_layout import torch_layout
+from minikeras.variables import Variable
 
 _NARROWEST, _WIDEST = 40, 100
 
@@ -80,7 +83,13 @@ class Explanation(Sequence):
         return iter(self.arrays)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return self.arrays[key]
         if not isinstance(key, str):
+            if not -len(self) <= key < len(self):
+                raise IndexError(
+                    f"{self.title} has {len(self)} arrays. Received: index {key}"
+                )
             return self.arrays[key]
         found = [a for a in self.arrays if key in _keys(a)]
         if len(found) == 1:
@@ -106,6 +115,8 @@ class Explanation(Sequence):
         still = sum(a.count for a in self.arrays if not a.trainable)
         title = f"{self.title}: {self.parameters:,} parameters"
         title += f", {still:,} of them not trainable" if still else ""
+        if not self.arrays:
+            return Text(f"{title}. No layer in it has weights.")
         table = Table(pad_edge=False)
         table.add_column("#", justify="right")
         table.add_column("array", overflow="fold")
@@ -194,8 +205,21 @@ def explain(layer_or_model: Any) -> Explanation:
 def check_built(layer: Any, function: str) -> None:
     """Refuses what is no layer, and a layer without weights yet."""
     if not isinstance(layer, Layer):
+        what, hint = type(layer).__name__, ""
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            what, hint = (
+                f"the class {layer.__name__}",
+                " Make a layer of it, and build it.",
+            )
+        elif isinstance(layer, list | np.ndarray | Variable):
+            hint = " An array does not know where it belongs: pass its layer or model."
+        elif isinstance(layer, str):
+            hint = (
+                " A layer by its name is `model.get_layer(name)`; a model in a file, "
+            )
+            hint += "`keras.models.load_model(path)`."
         raise TypeError(
-            f"`{function}` expects a layer or model. Received: {type(layer).__name__}"
+            f"`{function}` expects a layer or model. Received: {what}.{hint}"
         )
     if not layer.built:
         raise ValueError(

@@ -50,6 +50,9 @@ class LSTMGates(NamedTuple):
     mask: np.ndarray | None
     layer: str
 
+    def __repr__(self) -> str:
+        return _described(self)
+
     def plot(
         self, example: int = 0, unit: int = 0, ax: Any = None, times: Any = None
     ) -> Any:
@@ -89,6 +92,15 @@ class GRUGates(NamedTuple):
     mask: np.ndarray | None
     layer: str
 
+    def __repr__(self) -> str:
+        return _described(self)
+
+    def __getattr__(self, name: str) -> Any:
+        hint = ""
+        if name in LSTMGates._fields:
+            hint = " That is an LSTM's; a GRU has z, r, h (candidate) and hidden."
+        raise AttributeError(f"'GRUGates' object has no attribute {name!r}.{hint}")
+
     def plot(
         self, example: int = 0, unit: int = 0, ax: Any = None, times: Any = None
     ) -> Any:
@@ -97,6 +109,27 @@ class GRUGates(NamedTuple):
         Args and returns: see `LSTMGates.plot`.
         """
         return _plot(self, ("z", "r", "h"), example, unit, ax, times)
+
+
+def _described(values: Any) -> str:
+    """What there is, a line for each array, instead of all the numbers."""
+    n, steps, units = values.hidden.shape
+    lines = [
+        f"{type(values).__name__} of '{values.layer}': (N, T, units) = "
+        f"({n}, {steps}, {units})"
+    ]
+    for name in values._fields[: values._fields.index("time")]:
+        array = getattr(values, name)
+        label = _STYLES[name][0].rpartition(": ")[2]
+        line = f"  .{name:7}{label:14}"
+        seen = array[np.isfinite(array)]
+        if seen.size:
+            line += f"{seen.min():7.3f} to {seen.max():6.3f}, mean {seen.mean():6.3f}"
+        lines.append(line)
+    if values.mask is not None:
+        skipped = int((~values.mask).sum())
+        lines.append(f"  .mask   {skipped} of {n * steps} steps masked")
+    return "\n".join(lines)
 
 
 def _plot(

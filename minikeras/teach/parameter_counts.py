@@ -58,7 +58,11 @@ def layer_count(arrays: Sequence[Any]) -> str:
         names, sizes = _factors(shape, axes, blocks)
         known = all(names)
         # A size that has no name stands for itself.
-        words.append(_product([w or str(n) for w, n in zip(names, sizes, strict=True)]))
+        symbols = [
+            str(n) if w in ("", "biases") else w
+            for w, n in zip(names, sizes, strict=True)
+        ]
+        words.append(_product(symbols))
         numbers.append(_product([str(n) for n in sizes]))
         product = 1
         for n in sizes:
@@ -67,9 +71,8 @@ def layer_count(arrays: Sequence[Any]) -> str:
         gates = len(blocks)
         if not known and not any(names):
             words[-1] = numbers[-1]
-    symbols, values = _sum(words, gates), _sum(numbers, gates)
     result = f"{total * (gates or 1):,}"
-    steps = [symbols, values, result]
+    steps = [_sum(words, gates), _sum(numbers, gates), result]
     return " = ".join(s for k, s in enumerate(steps) if s not in steps[:k])
 
 
@@ -77,7 +80,7 @@ def _factors(
     shape: Sequence[int], axes: Sequence[str], gates: dict[str, slice]
 ) -> tuple[list[str], list[int]]:
     """The words and sizes of the axes, the gates taken out of the last one."""
-    words = ["rows" if a == "input and recurrent" else a for a in axes]
+    words = ["biases" if a == "input and recurrent" else a for a in axes]
     sizes = list(shape)
     if gates:
         words[-1] = "units"

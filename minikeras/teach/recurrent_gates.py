@@ -10,6 +10,7 @@ import numpy as np
 from minikeras import tree
 from minikeras.graph_steps import graph_residuals
 from minikeras.layers.input_spec import check_inputs
+from minikeras.layers.layer import Layer
 from minikeras.layers.rnn.bidirectional import Bidirectional, BidirectionalResiduals
 from minikeras.layers.rnn.gru_cell import GRUCell
 from minikeras.layers.rnn.lstm_cell import LSTMCell
@@ -39,9 +40,9 @@ def gates(
 
     Args:
         model_or_layer: a built model, or an LSTM or GRU (or an RNN over their cells).
-        layer_name: which recurrent layer of the model, also one inside of another
-            model or of a Bidirectional (`"forward_lstm"`, `"backward_lstm"`); not
-            needed if there is only one.
+        layer_name: which recurrent layer of the model (or the layer itself), also one
+            inside of another model or of a Bidirectional (`"forward_lstm"`,
+            `"backward_lstm"`); not needed if there is only one.
         x: the input, as for `predict`.
         mask: (N, T), for the input of a layer; masks made inside a model (Masking,
             Embedding) are followed by themselves.
@@ -110,19 +111,24 @@ def _has_gates(layer: Any) -> bool:
 
 def _find(model: Any, name: str | None) -> Any:
     """The one recurrent layer that is meant."""
+    layers = [model, *model._all_sublayers()]
+    if any(name is layer and _has_gates(layer) for layer in layers):
+        return name
+    if isinstance(name, Layer):
+        name = name.name
     if name is not None and not isinstance(name, str):
         raise TypeError(
             "`layer_name` must be the name of a layer. Received: "
             f"{type(name).__name__}. The data is the third argument: gates(model, x=x)"
         )
-    layers = [model, *model._all_sublayers()]
     recurrent = [layer for layer in layers if _has_gates(layer)]
     names = [layer.name for layer in recurrent]
     there = f"The LSTM and GRU layers are: {names}."
     if not recurrent:
         raise ValueError(
             f"{type(model).__name__} '{model.name}' has no gates: neither it nor a "
-            "layer inside is an LSTM or GRU, or an RNN over one of their cells."
+            "layer inside is an LSTM or GRU, or an RNN over one of their cells. (A "
+            "SimpleRNN has a state, its output, but no gates.)"
         )
     if name is None:
         if len(recurrent) > 1:
@@ -162,6 +168,8 @@ def _states(model: Any) -> list[Any]:
 
 @np.errstate(all="ignore")
 def _run(model: Any, x: Any, mask: Any) -> Any:
+    if isinstance(x, list) and not any(hasattr(a, "dtype") for a in tree.flatten(x)):
+        x = np.asarray(x)  # one input as lists of numbers
     x = tree.map_structure(np.asarray, x)
     x = model._cast(x)
     if isinstance(model, RNN):
