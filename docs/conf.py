@@ -20,6 +20,7 @@ from minikeras.version import __version__  # noqa: E402
 
 project = "minikeras"
 author = "the minikeras maintainers"
+copyright = "the minikeras maintainers; MIT licence"
 version = release = __version__
 
 extensions = [

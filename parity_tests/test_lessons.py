@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot
 import pytest
 
 from minikeras.teach import exercises
@@ -61,6 +62,7 @@ def test_lessons_print_the_same_under_keras(number, tmp_path, monkeypatch):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(theirs, str(lesson), "exec"), {"the_real_keras": oracle.keras})
+    matplotlib.pyplot.close("all")
     assert printed.getvalue() == run(lesson, tmp_path)
 
 
