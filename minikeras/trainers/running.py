@@ -14,6 +14,9 @@ from minikeras.trainers.splitting import Cut
 
 _thread = threading.local()
 
+# Batches of fewer examples are never cut.
+FEWEST_TO_CUT = 4
+
 
 class Run:
     """The plans for one model, made when first needed.
@@ -61,7 +64,7 @@ class Run:
     def cut(self, graph: Graph, inputs: list[Any], training: bool) -> Cut | None:
         """How to cut a batch of inputs into micro-batches; None if it is not to be."""
         first = inputs[0]
-        if first is None or len(first) < 4:
+        if first is None or len(first) < FEWEST_TO_CUT:
             return None
         key = (id(graph), training, *[None if x is None else x.shape for x in inputs])
         if key not in self._cuts:
