@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 class Graph:
     """The calls that lead from `inputs` to `outputs` (flat lists of symbolic tensors).
 
+    They run by depth, as Keras's functional models do; `as_recorded`: in the order of
+    the Python that made them, as a traced `call` does. Random draws depend on it.
+
     Attributes:
         operations: every operation once, in Keras's order: by depth, then by first
             visit. `Model.layers` are the layers among them.
@@ -55,11 +58,14 @@ class Graph:
         inputs: list[KerasTensor],
         outputs: list[KerasTensor],
         losses: list[KerasTensor] | None = None,
+        as_recorded: bool = False,
     ):
         self.inputs = inputs
         self.outputs = outputs
         self.losses = losses or []
         self.nodes, self.operations = sort_graph(inputs, outputs + self.losses)
+        if as_recorded:
+            self.nodes.sort(key=lambda node: node.serial)
         given = {id(t) for t in inputs}
         self.steps = [
             Step(node)

@@ -99,7 +99,22 @@ class Binary(Operation):
         x1, x2 = (x if is_keras_tensor(x) else np.asarray(x) for x in (x1, x2))
         ones = (np.ones((), x.dtype) for x in (x1, x2))
         y = self.of_numbers(*_promoted(*ones))
-        return KerasTensor(self.output_shape(x1.shape, x2.shape), y.dtype.name)
+        found = KerasTensor(self.output_shape(x1.shape, x2.shape), y.dtype.name)
+        found._probes = self._of_probes(x1, x2)
+        return found
+
+    def _of_probes(self, x1: Any, x2: Any) -> tuple[int, int] | None:
+        """What is computed of symbolic sizes (see `sizes.py`), in both trials."""
+        values = [getattr(x, "_probes", None) for x in (x1, x2)]
+        if values == [None, None]:
+            return None
+        for i, x in enumerate((x1, x2)):
+            if values[i] is None:
+                if is_keras_tensor(x) or x.shape != () or x.dtype.kind not in "iu":
+                    return None
+                values[i] = (int(x), int(x))
+        found = self.function(*map(np.asarray, values))
+        return tuple(found.tolist()) if found.dtype.kind in "iu" else None
 
     def of_numbers(self, a: np.ndarray, b: np.ndarray) -> Any:
         """y for two single numbers."""

@@ -7,6 +7,7 @@ of such nodes; a layer called twice has two of them and shares its weights.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from minikeras.variables import standardize_dtype, standardize_shape
 if TYPE_CHECKING:
     from minikeras.functions import differentiable
     from minikeras.gradients import Gradients
+
+
+_serials = itertools.count()
 
 
 class History(NamedTuple):
@@ -77,6 +81,8 @@ class KerasTensor:
         self.record_history = record_history
         self._keras_history = History(None, 0, 0)
         self._node: Node | None = None  # the call that gave it
+        # What a symbolic size of an axis is in the two trials of `shape_trials`.
+        self._probes: tuple[int, int] | None = None
         limit = budget.current()
         if limit is not None:
             limit.count_tensor()
@@ -183,6 +189,7 @@ class Node:
         args, kwargs: the arguments, symbolic tensors among them.
         outputs: flat list of the symbolic tensors the call gave.
         input_tensors: flat list of the symbolic tensors among the arguments.
+        serial: nodes are numbered as they are made.
         tensor_arguments: the arguments that carry symbolic tensors, in order, each with
             its nesting: what `backward` returns gradients for. A layer does not know
             constant arrays from others, so its arguments with arrays are among them.
@@ -192,6 +199,7 @@ class Node:
     def __init__(
         self, operation: Operation, args: tuple, kwargs: dict[str, Any], outputs: Any
     ):
+        self.serial = next(_serials)
         self.operation = operation
         self.args = args
         self.kwargs = kwargs

@@ -82,7 +82,7 @@ class Trace:
                 "return tensors that depend on its inputs. Received: "
                 f"{[type(t).__name__ for t in flat]}"
             )
-        self.graph = Graph(self.inputs, flat, losses)
+        self.graph = Graph(self.inputs, flat, losses, as_recorded=True)
 
     def output_spec(self) -> Any:
         """Fresh symbolic tensors of the outputs' shapes."""

@@ -50,7 +50,7 @@ class loss_function(differentiable):
         self.forward = self._forward
 
     def __call__(self, y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Any:
-        """The values alone; in a traced `compute_loss` symbolic, see `symbolic.py`."""
+        """The values alone; of symbolic tensors a node, see `symbolic.py`."""
         if symbolic.is_recording(y_true, y_pred):
             bound = inspect.signature(self.formula).bind(
                 y_true, y_pred, *args, **kwargs

@@ -331,7 +331,7 @@ class Loss(Checked):
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, *, mask: Any = None
     ) -> Any:
-        """The loss; in a traced `compute_loss` symbolic, see `symbolic.py`."""
+        """The loss; of symbolic tensors a node, see `symbolic.py`."""
         if symbolic.is_recording(y_true, y_pred):
             if mask is None:
                 mask = getattr(y_pred, "_keras_mask", None)

@@ -1,10 +1,12 @@
-"""Losses of symbolic tensors: nodes of the graph that a traced `compute_loss` gives.
+"""Losses of symbolic tensors: nodes of the graph of a traced `compute_loss` or `call`.
 
     def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
         return losses.MeanSquaredError()(y, y_pred) + 0.1 * sum(self.losses)
 
-Only there: a loss knows its gradient with respect to the predictions, not to the
-targets, and only there is known which tensors are targets.
+A loss knows its gradient with respect to the predictions, not to the targets. There it
+is known which tensors are targets, and others are refused; in the `call` of a layer, as
+in `self.add_loss(losses.mean_squared_error(x, y))`, they are refused when somebody
+wants their gradient.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def recording(data: list[KerasTensor]) -> Iterator[None]:
 
 def is_recording(*arguments: Any) -> bool:
     """Whether a loss of these arguments is to be recorded."""
-    return getattr(_local, "data", None) is not None and any_symbolic(arguments)
+    return any_symbolic(arguments)
 
 
 def record(loss: Loss, y_true: Any, y_pred: Any, weight: Any, mask: Any) -> Any:
@@ -79,15 +81,33 @@ def refuse_gradient(*arguments: Any, name: str) -> None:
     Raises:
         NotImplementedError: if an argument does, since its gradient is not known.
     """
+    if getattr(_local, "data", None) is None:
+        return  # in a `call`: see `UnknownGradient`
     for argument in arguments:
         if is_keras_tensor(argument) and _depends_on_model(argument):
-            raise NotImplementedError(
-                f"The loss '{name}' is given a target or a sample weight that depends "
-                "on the model's predictions or weights. Its gradient is known with "
-                "respect to `y_pred`, the second argument, alone. Write a "
-                "`@minikeras.differentiable` function, use operators and `keras.ops`, "
-                "or `keras.ops.stop_gradient` if no gradient is meant."
-            )
+            raise _no_gradient(name)
+
+
+def _no_gradient(name: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"The loss '{name}' is given a target or a sample weight that depends on the "
+        "model's predictions or weights. Its gradient is known with respect to "
+        "`y_pred`, the second argument, alone. Use operators and `keras.ops`, write a "
+        "`@minikeras.differentiable` function, or `keras.ops.stop_gradient` if no "
+        "gradient is meant."
+    )
+
+
+class UnknownGradient:
+    """In the place of the gradient of a target: refuses to be used."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    @property
+    def dtype(self) -> Any:
+        """Asked for when it is added to others."""
+        raise _no_gradient(self.name)
 
 
 def _depends_on_model(tensor: KerasTensor) -> bool:
@@ -117,6 +137,8 @@ class LossOperation(Operation):
         self.loss = loss
         self.symbolic: list[bool] = []
         self.traces: dict[Any, Any] = {}
+        in_call = getattr(_local, "data", None) is None
+        self.of_targets = UnknownGradient(loss.name) if in_call else None
 
     def __call__(self, *args: Any) -> Any:
         """Records which arguments are tensors of the graph."""
@@ -142,7 +164,7 @@ class LossOperation(Operation):
         options = {"grads": grads} if self.loss.is_traced else {}
         dy_pred = self.loss.backward(dvalue, residuals, **options)
         found = [
-            dy_pred if i == 1 else None
+            dy_pred if i == 1 else self.of_targets
             for i, given in enumerate(self.symbolic)
             if given
         ]

@@ -61,7 +61,7 @@ class TracedLoss:
                 f"it returned {values!r} (of type {type(values).__name__}), which does "
                 "not depend on `y_true` and `y_pred`"
             )
-        self.graph = Graph(tensors, [values])
+        self.graph = Graph(tensors, [values], as_recorded=True)
 
     def forward(self, *arrays: Any) -> tuple[np.ndarray, TracedLossResiduals]:
         """The values."""

@@ -18,12 +18,13 @@ from minikeras import micro_batch
 from minikeras.casting import cast
 from minikeras.random import streams
 from minikeras.random.seed_generator import draw_seed, stream_seed
-from minikeras.tracing import tracing
+from minikeras.random.traced import DropoutDraw, ShuffleDraw, drawn_when_run
 from minikeras.variables import standardize_dtype, standardize_shape
 
 _INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 
 
+@drawn_when_run()
 def uniform(
     shape: Any,
     minval: Any = 0.0,
@@ -60,6 +61,7 @@ def uniform(
     return np.asarray(u * (high - low) + low)
 
 
+@drawn_when_run()
 def normal(
     shape: Any,
     mean: Any = 0.0,
@@ -84,6 +86,7 @@ def normal(
     return np.asarray(z * np.asarray(stddev, dtype) + np.asarray(mean, dtype))
 
 
+@drawn_when_run()
 def truncated_normal(
     shape: Any,
     mean: Any = 0.0,
@@ -103,6 +106,7 @@ def truncated_normal(
     return np.asarray(z * np.asarray(stddev, dtype) + np.asarray(mean, dtype))
 
 
+@drawn_when_run()
 def randint(
     shape: Any, minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None
 ) -> np.ndarray:
@@ -132,7 +136,6 @@ def randint(
             f"Received: minval={minval}, maxval={maxval}"
         )
     shape = _shape(shape)
-    _refuse_while_traced(shape, seed)
     seed = stream_seed(draw_seed(seed))
     values = streams.integers(seed, math.prod(shape), low, high, drawn)
     return values.reshape(shape).astype(name, copy=False)
@@ -162,6 +165,7 @@ def dropout_mask(
     return mask.reshape(shape)
 
 
+@drawn_when_run(DropoutDraw)
 def dropout(
     inputs: Any,
     rate: float,
@@ -211,6 +215,7 @@ def dropout(
     return np.where(keep, inputs * scale, inputs.dtype.type(0))
 
 
+@drawn_when_run(ShuffleDraw)
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> np.ndarray:
     """A copy of `x` with its slices along `axis` in random order.
 
@@ -227,6 +232,7 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> np.ndarray:
     return x.take(np.argsort(keys, kind="stable"), axis=axis)
 
 
+@drawn_when_run()
 def categorical(
     logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None
 ) -> np.ndarray:
@@ -309,22 +315,10 @@ def _refuse(name: str) -> NotImplementedError:
     )
 
 
-def _refuse_while_traced(shape: tuple[int, ...], seed: Any) -> None:
-    if tracing() and not isinstance(seed, int | np.ndarray):
-        raise NotImplementedError(
-            "Random numbers were asked for in a `call` (or `compute_loss`) that is "
-            "being traced into a graph: they would be drawn once and stay the same in "
-            "every step. Use a layer (`Dropout`, `GaussianNoise`, ...), or write the "
-            "layer with `forward` and `backward`, which draw when they run. Received: "
-            f"shape={shape}, seed={seed!r}"
-        )
-
-
 def _draw(
     stream: Callable[..., np.ndarray], shape: Any, dtype: str, seed: Any, offset: int
 ) -> np.ndarray:
     shape = _shape(shape)
-    _refuse_while_traced(shape, seed)
     seed = stream_seed(draw_seed(seed))
     offset += _offset_of_part(shape)
     return stream(seed, math.prod(shape), dtype, offset).reshape(shape)

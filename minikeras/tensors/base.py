@@ -11,6 +11,7 @@ from minikeras import tree
 from minikeras.operations import read
 from minikeras.ops.stable import as_array
 from minikeras.registry import public
+from minikeras.sizes import ParametersWithSizes
 from minikeras.symbolic import Operation, any_symbolic
 from minikeras.variables import Variable, tracing
 
@@ -79,8 +80,11 @@ def apply(cls: type[TensorOperation], *args: Any, **parameters: Any) -> Any:
 
     Variables are read: in a `call` that is being traced, when the graph runs.
     """
-    if tracing() or any_symbolic(args):
+    sized = any_symbolic(parameters)
+    if sized or tracing() or any_symbolic(args):
         args = tree.map_structure(lambda a: read(a) if _is_variable(a) else a, args)
+        if sized:
+            return ParametersWithSizes(cls)(args, parameters)
         return cls(**parameters)(*args)
     args = tree.map_structure(lambda a: a.value if _is_variable(a) else a, args)
     return cls(**parameters, name="eager").forward(*args)[0]

@@ -8,8 +8,11 @@ import numpy as np
 
 from minikeras import config
 from minikeras.ops.stable import as_array
+from minikeras.sizes import with_sizes
 from minikeras.symbolic import is_keras_tensor
 from minikeras.tensors.base import NUMPY, Constant, apply, operation
+from minikeras.tensors.growing import broadcast_to
+from minikeras.tensors.network import cast
 from minikeras.variables import Variable
 
 
@@ -17,36 +20,49 @@ def _dtype(dtype: Any) -> str:
     return config.floatx() if dtype is None else dtype
 
 
+@with_sizes
 def zeros(shape: Any, dtype: Any = None) -> np.ndarray:
     """Zeros, of dtype `floatx` unless given."""
     return np.zeros(shape, _dtype(dtype))
 
 
+@with_sizes
 def ones(shape: Any, dtype: Any = None) -> np.ndarray:
     """Ones, of dtype `floatx` unless given."""
     return np.ones(shape, _dtype(dtype))
 
 
+@with_sizes
 def empty(shape: Any, dtype: Any = None) -> np.ndarray:
     """Zeros, as in Keras on TensorFlow."""
     return np.zeros(shape, _dtype(dtype))
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> np.ndarray:
+@with_sizes
+def _full(shape: Any, fill_value: Any, dtype: Any) -> np.ndarray:
+    return np.full(shape, fill_value, dtype)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """An array of one value."""
-    return np.full(shape, fill_value, _dtype(dtype))
+    if is_keras_tensor(fill_value):
+        return broadcast_to(cast(fill_value, _dtype(dtype)), shape)
+    return _full(shape, fill_value, _dtype(dtype))
 
 
+@with_sizes
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> np.ndarray:
     """Ones on the k-th diagonal, else zeros."""
     return np.eye(N, M, k, _dtype(dtype))
 
 
+@with_sizes
 def identity(n: int, dtype: Any = None) -> np.ndarray:
     """Ones on the diagonal of a square matrix."""
     return np.eye(n, dtype=_dtype(dtype))
 
 
+@with_sizes
 def arange(
     start: Any, stop: Any = None, step: Any = None, dtype: Any = None
 ) -> np.ndarray:
@@ -60,6 +76,7 @@ def arange(
     return np.arange(start, stop, given[2], dtype)
 
 
+@with_sizes
 def linspace(
     start: Any,
     stop: Any,

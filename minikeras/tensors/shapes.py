@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
 
 import numpy as np
 
 from minikeras.ops.stable import as_array
-from minikeras.symbolic import KerasTensor, is_keras_tensor
+from minikeras.sizes import symbolic_shape
+from minikeras.symbolic import KerasTensor, any_symbolic, is_keras_tensor
 from minikeras.tensors.base import (
     NUMPY,
     TensorOperation,
     apply,
     operation,
 )
+from minikeras.tracing import tracing
 
 
 class Rearranged(TensorOperation):
@@ -44,14 +48,11 @@ class Reshape(Rearranged):
         return x.reshape(tuple(self.newshape))
 
     def compute_output_spec(self, x: Any) -> Any:
-        """None where -1 stands for an unknown size."""
-        target = tuple(self.newshape)
-        if None in x.shape and target.count(-1) == 1:
-            rest = [n for n in x.shape if n is not None]
-            known = [n for n in target if n != -1]
-            if len(x.shape) - len(rest) == 1 and np.prod(rest) == np.prod(known):
-                shape = tuple(None if n == -1 else n for n in target)
-                return KerasTensor(shape, x.dtype)
+        """None where -1 stands for an unknown size. Whether sizes fit shows only when
+        it runs: examples may be joined."""
+        if None in x.shape:
+            shape = tuple(None if n == -1 else n for n in self.newshape)
+            return KerasTensor(shape, x.dtype)
         return super().compute_output_spec(x)
 
 
@@ -224,7 +225,8 @@ class Diagonal(TensorOperation):
 
 def reshape(x: Any, newshape: Any) -> Any:
     """`x` in another shape; one -1 stands for what is left over."""
-    shape = (newshape,) if isinstance(newshape, int) else tuple(newshape)
+    single = isinstance(newshape, int) or is_keras_tensor(newshape)
+    shape = (newshape,) if single else tuple(newshape)
     return apply(Reshape, x, newshape=shape)
 
 
@@ -284,18 +286,27 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 def shape(x: Any) -> tuple:
-    """The shape, a tuple; None for sizes that are not known."""
-    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+    """The shape, a tuple. Sizes that are not known are None; in a traced `call`
+    symbolic numbers, see `minikeras/sizes.py`."""
+    if is_keras_tensor(x) and None in x.shape and tracing():
+        return symbolic_shape(x)
+    return _known_shape(x)
 
 
 def ndim(x: Any) -> int:
     """The number of axes."""
-    return len(shape(x))
+    return len(_known_shape(x))
 
 
 def size(x: Any) -> Any:
     """The number of elements."""
     known = shape(x)
-    if is_keras_tensor(x) and None in known:
+    if None in known:
         raise ValueError(f"The size is not known. Received: shape={known}")
+    if any_symbolic(known):
+        return functools.reduce(operator.mul, known)
     return int(np.prod(known))
+
+
+def _known_shape(x: Any) -> tuple:
+    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)

@@ -79,7 +79,8 @@ class OwnLoss:
         sources = [x, y, sample_weight, self.outputs, self.logits, masks]
         sources.append(self.penalties)
         self.inputs = [t for t in tree.flatten(sources) if is_keras_tensor(t)]
-        self.graph = Graph(self.inputs, [loss, *self.updates.tensors])
+        outputs = [loss, *self.updates.tensors]
+        self.graph = Graph(self.inputs, outputs, as_recorded=True)
 
     def _trace(
         self, x: Any, y: Any, y_pred: Any, weight: Any, training: bool, data: list[Any]
