@@ -126,6 +126,17 @@ def test_the_build_is_the_last_step_of_ci():
     assert "sphinx -W" in last or "site" in last
 
 
+def test_the_first_page_draws_weights_before_and_after_training(docs_on_path):
+    (code,) = re.findall(r"```\{before-and-after\}\n(.*?)```", INDEX, re.DOTALL)
+    drawing = importlib.import_module("_site.before_and_after")
+    found: dict = {}
+    exec(compile(code, "index.md", "exec"), found)
+    assert found["first"] < 0.2 and found["last"] > 0.9
+    html = drawing.figure(found)
+    assert html.count("<svg") == 20 and html.count("<path") == 20 * 64
+    assert f"{found['last']:.0%}" in html
+
+
 def test_the_reference_has_all_that_is_public(docs_on_path):
     reference = importlib.import_module("_site.reference")
     for module in ("layers", "losses", "metrics", "optimizers", "activations"):
