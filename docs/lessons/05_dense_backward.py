@@ -215,7 +215,7 @@ for name, wrong in mistakes.items():
 # A chain of layers
 # -----------------
 # ``dx`` of one layer is the ``dy`` of the layer before it. So the gradient of a whole
-# model is a walk back through its layers, each by its own three lines. Four layers, and
+# model is a walk back through its layers, each by its own three lines. Six layers, and
 # the size of what each hands on:
 
 keras.utils.set_random_seed(3)
@@ -241,8 +241,8 @@ assert sizes[-1] < sizes[0]
 
 # %%
 # Each ``tanh`` lets less than everything through, so the first layers get less than the
-# last: the gradient vanishes a little with each layer. What that does over 300 steps of
-# time is lesson 10.
+# last: the gradient vanishes a little with each layer. What that does over many steps
+# of time is lesson 10.
 #
 # Try it
 # ------

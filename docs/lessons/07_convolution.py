@@ -82,8 +82,8 @@ assert conv.count_params() == 3 * 3 * 2 * 5 + 5
 # Windows as rows
 # ---------------
 # Now without the loops over positions. Write each window as a row of a matrix, its nine
-# (times C) numbers side by side. These are the *columns*, as they are called for the
-# way MATLAB had it. Two images of two channels:
+# (times C) numbers side by side. The field calls this matrix the *columns*, after
+# MATLAB's ``im2col``, which wrote the windows as columns. Two images of two channels:
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=(2, 8, 8, 2))  # (N, H, W, C)
