@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minikeras.ops.embedding import RowGroups, embedding_grad, row_groups
+from minikeras.threads import together
 
 
 class RowGradient:
@@ -94,5 +96,11 @@ def parts(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """(dense gradient, sum of squares); the latter None where it is just the square."""
     if isinstance(gradient, RowGradient):
-        return gradient.dense(), gradient.squares(square)
+        gradient._row_groups()  # both sums need them
+        # Not products, but a number of the table takes as long as some 100 operations.
+        operations = 2 * 100 * math.prod(gradient.shape)
+        dense, squares = together(
+            gradient.dense, lambda: gradient.squares(square), operations=operations
+        )
+        return dense, squares
     return gradient, None

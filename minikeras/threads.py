@@ -184,6 +184,26 @@ def current_pool() -> Pool | None:
     return getattr(_local, "pool", None)
 
 
+# To wake a thread takes a tenth of a millisecond: what it gets must be worth it.
+WORTH_SHARING = 150_000_000  # multiplications and additions, in all
+
+
+def together(*calls: Callable[[], Any], operations: float) -> list[Any]:
+    """The results of all calls, which may run at the same time if they are long.
+
+    Args:
+        calls: functions without arguments, neither of which needs another's result.
+        operations: of the matrix products in all of them.
+
+    >>> together(lambda: 1, lambda: 2, operations=1e9)
+    [1, 2]
+    """
+    pool = current_pool()
+    if pool is None or operations < WORTH_SHARING:
+        return [call() for call in calls]
+    return pool.map(lambda call: call(), calls)
+
+
 # --- BLAS -----------------------------------------------------------------------------
 
 _lock = threading.Lock()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from minikeras.ops.scratch import aligned_empty, scratch
+from minikeras.threads import WORTH_SHARING, together
 
 SHORT = 1_000_000  # multiplications
 MOST_ROWS = 768  # more gain nothing
@@ -106,6 +107,25 @@ def matmul_transposed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if cut < k:
         np.matmul(a, b[cut:].T, out=out[:, cut:])
     return out
+
+
+def matmul_tall(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a @ b` for a tall `a`; a large one in two halves, for two threads.
+
+    Args:
+        a: (M, K).
+        b: (K, N).
+    """
+    operations = 2 * a.size * b.shape[1]
+    if operations < WORTH_SHARING or a.dtype != b.dtype:
+        return a @ b
+    y, half = np.empty((len(a), b.shape[1]), a.dtype), len(a) // 2
+    together(
+        lambda: np.matmul(a[:half], b, out=y[:half]),
+        lambda: np.matmul(a[half:], b, out=y[half:]),
+        operations=operations,
+    )
+    return y
 
 
 def aligned(matrix: np.ndarray) -> np.ndarray:

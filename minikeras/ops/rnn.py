@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minikeras.ops.products import matmul_transposed
+from minikeras.ops.products import matmul_tall, matmul_transposed
+from minikeras.threads import WORTH_SHARING
 
 
 def to_time_major(x: np.ndarray, go_backwards: bool = False) -> np.ndarray:
@@ -66,7 +67,7 @@ def dropped_matmul(
     shape, width = x.shape[:-1], kernel.shape[-1]
     if masks is None:
         # (rows, D) @ (D, U): one product for all steps
-        return (_rows(x) @ kernel).reshape(*shape, width)
+        return matmul_tall(_rows(x), kernel).reshape(*shape, width)
     y = np.empty((*shape, width), x.dtype)
     size = width // len(masks)
     for block, mask in zip(column_blocks(width, len(masks)), masks, strict=True):
@@ -82,7 +83,10 @@ def dropped_matmul_dx(
     shape = (*dy.shape[:-1], len(kernel))
     if masks is None:
         # in forward: y = x @ kernel
-        return matmul_transposed(_rows(dy), kernel).reshape(shape)
+        dy = _rows(dy)
+        if 2 * dy.size * len(kernel) >= WORTH_SHARING:
+            return matmul_tall(dy, kernel.T).reshape(shape)
+        return matmul_transposed(dy, kernel).reshape(shape)
     dx = np.zeros(shape, dy.dtype)
     blocks = column_blocks(dy.shape[-1], len(masks))
     for block, mask in zip(blocks, masks, strict=True):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minikeras import activations, constraints, initializers, regularizers
-from minikeras.layers.layer import Layer
-from minikeras.layers.rnn.dropout_rnn_cell import DropoutMasks, DropoutRNNCell
+from minikeras import activations
+from minikeras.layers.rnn.base_cell import BaseCell
+from minikeras.layers.rnn.dropout_rnn_cell import DropoutMasks
 from minikeras.layers.rnn.loop import or_zeros
 from minikeras.ops.elementwise import sum_rows
 from minikeras.ops.lstm import (
@@ -30,8 +31,8 @@ from minikeras.ops.rnn import (
     dropped_matmul_dkernel,
     dropped_matmul_dx,
 )
-from minikeras.random import SeedGenerator
 from minikeras.registry import public
+from minikeras.threads import together
 
 if TYPE_CHECKING:
     from minikeras.gradients import Gradients
@@ -68,7 +69,7 @@ class LSTMCellSequenceResiduals(NamedTuple):
 
 
 @public("keras.layers")
-class LSTMCell(Layer, DropoutRNNCell):
+class LSTMCell(BaseCell):
     """One step of an LSTM. `LSTM` and `RNN(LSTMCell(...))` run it over a sequence.
 
     Args:
@@ -126,6 +127,8 @@ class LSTMCell(Layer, DropoutRNNCell):
     array([[1.4621172]], dtype=float32)
     """
 
+    _blocks = 4
+
     def __init__(
         self,
         units: int,
@@ -147,68 +150,34 @@ class LSTMCell(Layer, DropoutRNNCell):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        if units <= 0 or not hasattr(units, "__index__"):
-            raise ValueError(
-                "Received an invalid value for argument `units`, expected a positive "
-                f"integer, got {units}."
-            )
-        self.implementation = kwargs.pop("implementation", 2)
-        super().__init__(**kwargs)
-        self.units = units
-        self.activation = activations.get(activation)
+        implementation = kwargs.pop("implementation", 2)
+        super().__init__(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            **kwargs,
+        )
         self.recurrent_activation = activations.get(recurrent_activation)
-        self.use_bias = use_bias
         self.unit_forget_bias = unit_forget_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.recurrent_initializer = initializers.get(recurrent_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.recurrent_constraint = constraints.get(recurrent_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-        # NB: Keras clips rates outside [0, 1] without a word.
-        self.dropout = min(1.0, max(0.0, dropout))
-        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
-        if self.recurrent_dropout != 0.0:
-            self.implementation = 1
+        self.implementation = 1 if self.recurrent_dropout != 0.0 else implementation
         self.dropout_mask_count = 4 if self.implementation == 1 else None
-        self.seed = seed
-        self.seed_generator = SeedGenerator(seed=seed)
         self.state_size = [units, units]
-        self.output_size = units
-
-    def build(self, input_shape: Any) -> None:
-        """Makes the weights for inputs with `input_shape[-1]` features."""
-        width = 4 * self.units
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], width),
-            name="kernel",
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, width),
-            name="recurrent_kernel",
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                shape=(width,),
-                name="bias",
-                initializer=self._initial_bias,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
 
     def _initial_bias(self, shape: Any, dtype: Any = None) -> np.ndarray:
         if not self.unit_forget_bias:
-            return self.bias_initializer(shape, dtype=dtype)
+            return super()._initial_bias(shape, dtype)
         i = self.bias_initializer((self.units,), dtype=dtype)
         f = np.ones(self.units, dtype)
         g_and_o = self.bias_initializer((2 * self.units,), dtype=dtype)
@@ -255,8 +224,12 @@ class LSTMCell(Layer, DropoutRNNCell):
         # in forward: h, c = lstm_gates(z, c_prev)
         dz, dc_prev = lstm_gates_grad(d_output + dh, dc, gates, self._pair())
         # in forward: z = x @ kernel + h_prev @ recurrent_kernel + bias
-        self._add_gradients(dz, x, h_prev, masks, grads)
-        dx = dropped_matmul_dx(dz, self.kernel.value, masks.inputs)
+        kernel = self.kernel.value
+
+        def find_dx() -> np.ndarray:
+            return dropped_matmul_dx(dz, kernel, masks.inputs)
+
+        dx = self._add_gradients(dz, x, h_prev, masks, grads, find_dx)
         dh_prev = dropped_matmul_dx(dz, self.recurrent_kernel.value, masks.recurrent)
         return dx, [dh_prev, dc_prev]
 
@@ -267,15 +240,36 @@ class LSTMCell(Layer, DropoutRNNCell):
         h_prev: np.ndarray,
         masks: DropoutMasks,
         grads: Gradients,
-    ) -> None:
-        """Gradients of the weights, for one step (N, ...) or for all (T, N, ...)."""
-        if grads.wants(self.kernel):
-            grads.add(self.kernel, dropped_matmul_dkernel(dz, x, masks.inputs))
-        if grads.wants(self.recurrent_kernel):
-            gradient = dropped_matmul_dkernel(dz, h_prev, masks.recurrent)
-            grads.add(self.recurrent_kernel, gradient)
+        find_dx: Callable[[], np.ndarray | None],
+    ) -> np.ndarray | None:
+        """Gradients of the weights, for one step (N, ...) or for all (T, N, ...).
+
+        Returns:
+            `find_dx()`: like the other products it may run on another thread.
+        """
+
+        def find_dkernel() -> np.ndarray | None:
+            if not grads.wants(self.kernel):
+                return None
+            return dropped_matmul_dkernel(dz, x, masks.inputs)
+
+        def find_drecurrent() -> np.ndarray | None:
+            if not grads.wants(self.recurrent_kernel):
+                return None
+            return dropped_matmul_dkernel(dz, h_prev, masks.recurrent)
+
+        positions = 2 * math.prod(dz.shape[:-1])
+        operations = positions * (2 * self.kernel.size + self.recurrent_kernel.size)
+        dkernel, drecurrent, dx = together(
+            find_dkernel, find_drecurrent, find_dx, operations=operations
+        )
+        if dkernel is not None:
+            grads.add(self.kernel, dkernel)
+        if drecurrent is not None:
+            grads.add(self.recurrent_kernel, drecurrent)
         if self.bias is not None:
             grads.add(self.bias, sum_rows(dz))
+        return dx
 
     def forward_sequence(
         self,
@@ -341,10 +335,12 @@ class LSTMCell(Layer, DropoutRNNCell):
                 activations=self._pair(),
             )
         # in forward: z[t] = x[t] @ kernel + h[t] @ recurrent_kernel + bias
-        self._add_gradients(dz, x, steps.h[:-1], masks, grads)
-        dx = None
-        if need_dx:
-            dx = dropped_matmul_dx(dz, self.kernel.value, masks.inputs)
+        kernel = self.kernel.value
+
+        def find_dx() -> np.ndarray | None:
+            return dropped_matmul_dx(dz, kernel, masks.inputs) if need_dx else None
+
+        dx = self._add_gradients(dz, x, steps.h[:-1], masks, grads, find_dx)
         return dx, [dh0, dc0]
 
     def _two_states(self, states: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -364,21 +360,7 @@ class LSTMCell(Layer, DropoutRNNCell):
         """The constructor's arguments. NB: Keras leaves `implementation` out."""
         return {
             **super().get_config(),
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
             "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "use_bias": self.use_bias,
             "unit_forget_bias": self.unit_forget_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": initializers.serialize(self.recurrent_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "recurrent_regularizer": regularizers.serialize(self.recurrent_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "recurrent_constraint": constraints.serialize(self.recurrent_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
         }
