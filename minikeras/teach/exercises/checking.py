@@ -13,6 +13,7 @@ import numpy as np
 
 from minikeras.teach.exercises.diagnoses import (
     Context,
+    as_numbers,
     close,
     combined,
     explanations,
@@ -192,10 +193,8 @@ def _guarded(exercise: Exercise, ns: Any, inputs: Any, path: Path) -> dict[str, 
 
 
 def _agrees(answer: Any, truth: np.ndarray) -> bool:
-    if not isinstance(answer, np.ndarray | np.generic):
-        return False
-    a = np.asarray(answer)
-    return a.dtype.kind in "fiub" and close(a, truth)
+    array = as_numbers(answer)
+    return array is not None and close(array, truth)
 
 
 def _compare(result: ArrayResult, answer: Any, truth: np.ndarray) -> bool:
@@ -206,8 +205,8 @@ def _compare(result: ArrayResult, answer: Any, truth: np.ndarray) -> bool:
     verdict = "close" if agrees else "WRONG"
     if result.verdict == "exact" or (verdict == "WRONG" != result.verdict):
         result.verdict, result.error, result.index = verdict, 0.0, None
-    a = np.asarray(answer if answer is not None else ())
-    if verdict != result.verdict or a.shape != truth.shape or a.dtype.kind not in "fiu":
+    a = as_numbers(answer)
+    if verdict != result.verdict or a is None or a.shape != truth.shape:
         return agrees
     distance = np.abs(a.astype("float64") - truth)
     distance = np.where(np.isfinite(distance), distance, np.inf)
@@ -240,9 +239,9 @@ class _Explainer:
         self, name: str, answer: Any, truth: dict[str, Any], inputs: dict[str, Any]
     ) -> Iterator[str]:
         right = truth[name]
-        given = np.asarray(answer) if answer is not None else None
+        given = as_numbers(answer)
         others: list[tuple[str, np.ndarray]] = []
-        if given is not None and given.dtype.kind in "fiub":
+        if given is not None:
             for text, found in self._slipped(inputs):
                 other = found.get(name)
                 if isinstance(other, np.ndarray | np.generic):
@@ -327,9 +326,9 @@ def _check_dtype(
         truth = run(exercise, exercise.library, inputs)
         yours = _guarded(exercise, ns, inputs, path)
         for name, right in truth.items():
-            result, answer = results[name], np.asarray(yours.get(name))
+            result, answer = results[name], as_numbers(yours.get(name))
             known = result.verdict == "WRONG" or right.dtype != np.float32
-            if not known and answer.dtype != right.dtype:
+            if not known and answer is not None and answer.dtype != right.dtype:
                 result.verdict, result.cases = "WRONG", list(exercise.cases)
                 result.said = [[_DTYPE.format(answer.dtype)]]
 
@@ -340,22 +339,20 @@ def _check_dtype(
 def _compare_with_others(
     report: Report, inputs: dict[str, Any], yours: dict[str, Any], keras: Any
 ) -> None:
-    exercise = report.exercise
-    for result in report.arrays:
-        answer = yours.get(result.name)
-        if not isinstance(answer, np.ndarray) or answer.shape != result.shape:
-            continue
-        if exercise.is_gradient:
-            result.numeric = _numeric_error(exercise, inputs, result.name, answer)
+    exercise, theirs = report.exercise, {}
     if keras is not None and exercise.keras is not None:
         from minikeras.teach.exercises.with_keras import keras_answers
 
         report.keras_version = keras.__version__
         theirs = keras_answers(exercise, keras, inputs, list(yours))
-        for result in report.arrays:
-            answer, other = yours.get(result.name), theirs.get(result.name)
-            if other is not None and np.shape(answer) == other.shape:
-                result.keras = relative(np.asarray(answer), other)
+    for result in report.arrays:
+        answer, other = as_numbers(yours.get(result.name)), theirs.get(result.name)
+        if answer is None or answer.shape != result.shape:
+            continue
+        if exercise.is_gradient:
+            result.numeric = _numeric_error(exercise, inputs, result.name, answer)
+        if other is not None:
+            result.keras = relative(answer, other)
 
 
 def relative(answer: np.ndarray, truth: np.ndarray) -> float:

@@ -63,10 +63,19 @@ def nothing(answer: Any, truth: np.ndarray, context: Context) -> str | None:
 
 def no_array(answer: Any, truth: np.ndarray, context: Context) -> str | None:
     """A list, or an array of something else."""
-    kind = getattr(np.asarray(answer), "dtype", np.dtype(object)).kind
-    if kind in "fiub":
+    if as_numbers(answer) is not None:
         return None
+    if isinstance(answer, np.ndarray):
+        return f"It is an array of {answer.dtype}, and must be one of {truth.dtype}."
     return f"It is no array of numbers but a {type(answer).__name__}."
+
+
+def as_numbers(answer: Any) -> np.ndarray | None:
+    """The answer as an array, or None if it is none of numbers."""
+    if not isinstance(answer, np.ndarray | np.generic | int | float):
+        return None
+    array = np.asarray(answer)
+    return array if array.dtype.kind in "fiub" else None
 
 
 def wrong_shape(answer: np.ndarray, truth: np.ndarray, context: Context) -> str | None:
@@ -336,9 +345,9 @@ def explanations(answer: Any, truth: np.ndarray, context: Context) -> Iterator[s
 
 def where(answer: Any, truth: np.ndarray, context: Context) -> str | None:
     """Which numbers are right, if that is all there is to say."""
-    answer = np.asarray(answer if answer is not None else ())
-    same = answer.shape == truth.shape and answer.dtype.kind in "fiub"
-    return places(answer, truth, context) if same else None
+    array = as_numbers(answer)
+    same = array is not None and array.shape == truth.shape
+    return places(array, truth, context) if same else None
 
 
 def combined(answer: np.ndarray, slipped: np.ndarray, context: Context) -> str | None:
