@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minikeras.layers.merging.base_merge import Merge, MergeResiduals
-from minikeras.ops.merge import extremum, extremum_grad
+from minikeras.layers.merging.base_extremum import Extremum
 from minikeras.registry import public
 
 
 @public("keras.layers")
-class Minimum(Merge):
+class Minimum(Extremum):
     """The elementwise minimum of a list of inputs.
 
     Args:
@@ -40,23 +38,8 @@ class Minimum(Merge):
     array([[1., 4.]], dtype=float32)
     """
 
-    records_mask = False  # in a graph masks travel beside the values
-
-    def forward(
-        self, inputs: Any, *, mask: Any = None
-    ) -> tuple[np.ndarray, MergeResiduals]:
-        """The minimum."""
-        return self._run(inputs, mask)
-
-    def _merge(
-        self, xs: list[np.ndarray], masks: list[Any]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return extremum(xs, np.minimum, np.less_equal, masks)
-
-    def _merge_grad(
-        self, dy: np.ndarray, kept: np.ndarray, shapes: list[tuple[int, ...]]
-    ) -> Sequence[np.ndarray]:
-        return extremum_grad(dy, kept, shapes)
+    _choose = np.minimum
+    _first_wins = np.less_equal
 
 
 def minimum(inputs: Any, **kwargs: Any) -> Any:

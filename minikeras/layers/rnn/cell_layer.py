@@ -1,5 +1,5 @@
-"""What layers over one known cell share: GRU and SimpleRNN are their cell's arguments,
-run over time."""
+"""What layers over one known cell share: LSTM, GRU and SimpleRNN are their cell's
+arguments, run over time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class CellLayer(RNN):
     recurrent_dropout = property(attrgetter("cell.recurrent_dropout"))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments: those of the cell among them."""
+        """The constructor's arguments: those of the cell among them. NB: Keras leaves
+        out `use_cudnn` and `implementation`."""
         base = super().get_config()
         cell = base.pop("cell")["config"]
         of_the_cell = {k: v for k, v in cell.items() if k not in base}

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minikeras import regularizers
-from minikeras.layers.input_spec import InputSpec
+from minikeras.layers.rnn.cell_layer import CellLayer, checked_use_cudnn, refuse_cudnn
 from minikeras.layers.rnn.lstm_cell import LSTMCell
-from minikeras.layers.rnn.rnn import RNN, RNNResiduals
+from minikeras.layers.rnn.rnn import RNNResiduals
 from minikeras.registry import public
 
 
 @public("keras.layers")
-class LSTM(RNN):
+class LSTM(CellLayer):
     """Long short-term memory: a recurrent layer whose gates decide what it remembers.
 
     Two states are carried along the sequence: c, the memory, which each step scales by
@@ -122,30 +121,10 @@ class LSTM(RNN):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        if use_cudnn not in ("auto", True, False):
-            raise ValueError(
-                "Invalid valid received for argument `use_cudnn`. Expected one of "
-                f"{{'auto', True, False}}. Received: use_cudnn={use_cudnn}"
-            )
-        self.use_cudnn = use_cudnn
-        self.input_spec = InputSpec(ndim=3)
+        self.use_cudnn = checked_use_cudnn(use_cudnn)
 
-    units = property(attrgetter("cell.units"))
-    activation = property(attrgetter("cell.activation"))
     recurrent_activation = property(attrgetter("cell.recurrent_activation"))
-    use_bias = property(attrgetter("cell.use_bias"))
     unit_forget_bias = property(attrgetter("cell.unit_forget_bias"))
-    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
-    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
-    bias_initializer = property(attrgetter("cell.bias_initializer"))
-    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
-    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
-    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
-    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
-    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
-    bias_constraint = property(attrgetter("cell.bias_constraint"))
-    dropout = property(attrgetter("cell.dropout"))
-    recurrent_dropout = property(attrgetter("cell.recurrent_dropout"))
 
     def forward(
         self,
@@ -156,18 +135,5 @@ class LSTM(RNN):
         training: bool = False,
     ) -> tuple[Any, RNNResiduals]:
         """The output, or `(output, h, c)`; see `RNN.forward`."""
-        if self.use_cudnn is True:
-            raise ValueError(
-                f"use_cudnn=True was specified for layer '{self.name}', but minikeras "
-                "runs on NumPy and has no cuDNN. Pass use_cudnn='auto' or False."
-            )
+        refuse_cudnn(self.use_cudnn, self.name)
         return super().forward(sequences, initial_state, mask=mask, training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments. NB: Keras leaves out `use_cudnn` and
-        `implementation`."""
-        base = super().get_config()
-        cell = base.pop("cell")["config"]
-        of_the_cell = {k: v for k, v in cell.items() if k not in base}
-        penalty = regularizers.serialize(self.activity_regularizer)
-        return {**base, **of_the_cell, "activity_regularizer": penalty}
