@@ -86,7 +86,7 @@ class TestArrays:
         assert len(axes) == len(before)
         for ax, array in zip(axes, before, strict=True):
             assert sum(patch.get_height() for patch in ax.patches[:40]) == array.size
-        assert axes[0].get_title().startswith("sequential/dense/kernel (5, 8)")
+        assert axes[0].get_title().startswith("dense/kernel\n(5, 8), moved by ")
 
     def test_heatmap(self):
         array = random(4, 3)
@@ -275,6 +275,7 @@ class TestRefuses:
             ),
             (lambda: plot.confusion_matrix([0], [0, 1]), "one entry for each"),
             (lambda: plot.confusion_matrix([-1], [0]), "count from 0"),
+            (lambda: plot.confusion_matrix([0.2, 1.0], [0, 1]), "such as 0.2"),
             (
                 lambda: plot.loss_landscape(*perceptron(), direction=[np.ones(2)]),
                 "one array for each",

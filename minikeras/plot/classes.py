@@ -93,6 +93,11 @@ def _classes(y: Any, name: str) -> np.ndarray:
                 f"`{name}` must be classes (0, 1, 2, ...) or probabilities. Received: "
                 f"values from {y.min():.3g} to {y.max():.3g}"
             )
+        if name == "y_true":
+            raise ValueError(
+                "`y_true` must be classes: 0, 1, 2, ... or one-hot rows. Received: "
+                f"fractions, such as {y[y != np.round(y)][0]:.3g}"
+            )
         return (y >= 0.5).astype(np.int64)
     if (y < 0).any():
         raise ValueError(f"Classes count from 0. Received: {int(y.min())} in `{name}`")

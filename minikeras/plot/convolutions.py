@@ -45,6 +45,7 @@ def filters(
     count = min(kernel.shape[3], max_filters)
     columns = square(count) if channels == 1 else channels
     panel = (1.55, 1.7) if channels == 1 else (1.6, 1.6)
+    given = axes is not None
     axes = several(axes, count * channels, columns, panel, least=(4.0, 2.4))
     scale = limits([kernel])
     for k, ax in enumerate(axes):
@@ -57,8 +58,9 @@ def filters(
             f"filter {f}" + (f", channel {c}" if kernel.shape[2] > 1 else ""),
             fontsize="small",
         )
-    axes[-1].set_xlabel(f"{sides[0]} →", fontsize="small")
-    axes[-1].set_ylabel(f"← {sides[1]}", fontsize="small")
+    below = -1 if given else (len(axes) - 1) // columns * columns  # last row, left
+    axes[below].set_xlabel(f"{sides[0]} →", fontsize="small")
+    axes[below].set_ylabel(f"← {sides[1]}", fontsize="small")
     figure = axes[0].get_figure()
     figure.colorbar(image, ax=list(axes), label="weight", shrink=0.8)
     left_out = kernel.shape[2] * kernel.shape[3] - count * channels

@@ -117,7 +117,7 @@ def weight_histograms(
 
     >>> axes = weight_histograms([np.zeros(3)], [np.ones(3)], names=["bias"])
     >>> axes[0].get_title()
-    'bias (3,)\\nmoved by 1 (RMS)'
+    'bias\\n(3,), moved by 1 (RMS)'
     """
     old, paths = _arrays(before, "before")
     new, later = (None, None) if after is None else _arrays(after, "after")
@@ -143,7 +143,8 @@ def weight_histograms(
 
 def _arrays(weights: Any, name: str) -> tuple[list[np.ndarray], list[str] | None]:
     if hasattr(weights, "get_weights"):
-        paths = [variable.path for variable in weights.weights]
+        own = f"{weights.name}/"
+        paths = [variable.path.removeprefix(own) for variable in weights.weights]
         return [np.asarray(a) for a in weights.get_weights()], paths
     if isinstance(weights, np.ndarray):
         weights = [weights]
@@ -160,14 +161,14 @@ def _histograms(
 ) -> None:
     both = old.ravel() if new is None else np.concatenate([old.ravel(), new.ravel()])
     edges = np.histogram_bin_edges(both[np.isfinite(both)], bins)
-    title = f"{name} {old.shape}"
+    title = f"{name}\n{old.shape}"
     if new is None:
         ax.hist(old.ravel(), edges, color=BLUE)
     else:
         ax.hist(old.ravel(), edges, color=GREY, alpha=0.55, label="before")
         ax.hist(new.ravel(), edges, color=BLUE, histtype="step", lw=1.6, label="after")
         moved = np.sqrt(np.mean((new.astype(np.float64) - old) ** 2))
-        title += f"\nmoved by {moved:.2g} (RMS)"
+        title += f", moved by {moved:.2g} (RMS)"
         ax.legend(frameon=False)
     ax.set_title(title, fontsize="medium")
     ax.set_xlabel("value")

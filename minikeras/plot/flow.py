@@ -12,9 +12,7 @@ from minikeras.plot.canvas import BLUE, GREY, RED, one, plain
 from minikeras.plot.passes import check_model, layer_outputs, loss_and_gradients
 
 # Rules of thumb, not laws: they say where to look.
-VANISHING = (
-    1e-3  # of the largest gradient of a layer: it learns a thousand times slower
-)
+VANISHING = 1e-3  # of the largest layer's gradient: it learns a thousand times slower
 EXPLODING = 10.0  # times the weights: a learning rate of 0.1 takes all of them away
 DEAD = 0.1  # share of units whose output is 0 for every example
 SATURATED = 0.5  # share of values within `NEAR_END` of the ends of a sigmoid or tanh
@@ -107,15 +105,17 @@ def _rms(array: np.ndarray) -> float:
 
 
 def _draw(ax: Any, rows: list[_Row], marked: set[str]) -> None:
+    from matplotlib.patches import Patch
+
     sizes = [row.gradient if np.isfinite(row.gradient) else 0.0 for row in rows]
     colours = [RED if _is_marked(row, marked) else BLUE for row in rows]
     places = np.arange(len(rows))
     ax.barh(places, sizes, color=colours, height=0.6)
     weights = [row.weight for row in rows]
-    ax.plot(weights, places, "|", color=GREY, ms=12, mew=2, label="weights")
-    ax.bar([], [], color=BLUE, label="gradient")  # for the legend
+    (tick,) = ax.plot(weights, places, "|", color=GREY, ms=12, mew=2, label="weights")
+    keys = [tick, Patch(color=BLUE, label="gradient")]
     if RED in colours:
-        ax.bar([], [], color=RED, label="gradient, see the hint")
+        keys.append(Patch(color=RED, label="gradient, see the hint"))
     positive = [s for s in (*sizes, *weights) if s > 0]
     if positive:
         ax.set_xscale("log")
@@ -128,7 +128,9 @@ def _draw(ax: Any, rows: list[_Row], marked: set[str]) -> None:
             ax.annotate(text, (ax.get_xlim()[0], place), (4, 0),
                         textcoords="offset points", va="center")  # fmt: skip
     ax.set_xlabel("root mean square")
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    ax.legend(
+        handles=keys, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3
+    )
     plain(ax)
 
 

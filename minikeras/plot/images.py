@@ -82,7 +82,9 @@ def matrix(array: Any) -> np.ndarray:
 def draw(ax: Any, array: np.ndarray, scale: tuple[float, float, str]) -> Any:
     """The image of a matrix, in the colours of `canvas.limits`."""
     low, high, colours = scale
-    image = ax.imshow(array, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    image = ax.imshow(
+        array, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+    )
     whole_numbers(ax.xaxis)
     whole_numbers(ax.yaxis)
     return image
