@@ -72,6 +72,8 @@ def test_inspect_tells_everything(name, files, capsys):
     if name in ("m.keras", "m.h5"):
         assert [x["name"] for x in found["layers"]][1:] == ["memory", "norm", "out"]
         assert "units=2" in out
+    for unknown in ("optimizer None", "Keras unknown"):
+        assert unknown not in out
 
 
 def test_inspect_reads_what_minikeras_cannot_make(files, capsys):

@@ -196,3 +196,18 @@ def test_wrong_data_says_what_was_expected():
         model(np.ones((2, 4)))
     for part in ("features", "net", "(None, 3)", "(2, 4)"):
         assert part in str(caught.value)
+
+
+def test_the_missing_axis_is_named():
+    k = minikeras.layers
+    images = minikeras.Sequential([minikeras.Input((8, 8, 1)), k.Conv2D(2, 3)])
+    cases = [
+        (lambda: images(np.ones((8, 8, 1))), r"shape \(8, 8, 1\)\. For a single"),
+        (lambda: k.LSTM(2)(minikeras.Input((8,))), "return_sequences=True"),
+        (lambda: k.LSTM(2)(np.ones((4, 8))), r"one number per step, x\[\.\.\., None"),
+        (lambda: k.Conv2D(2, 3)(minikeras.Input((8, 8))), r"Input\(\(rows, columns, 1"),
+        (lambda: k.Conv2D(2, 3)(np.ones((4, 8, 8))), r"one channel, x\[\.\.\., None"),
+    ]
+    for use, match in cases:
+        with pytest.raises(ValueError, match=match):
+            use()

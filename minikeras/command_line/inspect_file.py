@@ -11,10 +11,12 @@ from minikeras.command_line.reading import describe
 from minikeras.saving.contents import open_contents
 from minikeras.saving.errors import visible
 
+FORMATS = ".keras, .weights.h5, .h5, .hdf5, .weights.json, .json, .npz or .safetensors"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
-    parser.add_argument("file", help="a file of any of these formats")
+    parser.add_argument("file", help=FORMATS)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -36,11 +38,14 @@ def _print(found: dict[str, Any]) -> None:
 
     console = Console()
     model = found["model"] or {}
-    version = found["keras_version"] or "unknown"
+    version = found["keras_version"]
+    written = (
+        f"written by Keras {escape(version)}" if version else "no Keras version in it"
+    )
     console.print(
         f"[bold]{escape(found['file'])}[/]: {found['format']}", highlight=False
     )
-    console.print(f"  {found['size']:,} bytes, written by Keras {escape(version)}")
+    console.print(f"  {found['size']:,} bytes, {written}")
     if model:
         text = (
             f"  {model['class_name']} '{model['name']}', {len(found['layers'])} layers"
@@ -58,10 +63,11 @@ def _print(found: dict[str, Any]) -> None:
         console.print(f"  {found['parameters']:,} parameters")
     optimizer = found["optimizer"]
     if optimizer:
-        arrays = optimizer["arrays"]
+        arrays, class_name = optimizer["arrays"], optimizer["class_name"]
         console.print(
             escape(
-                f"  optimizer {optimizer['class_name']}: {len(arrays)} arrays, "
+                f"  optimizer {class_name or '(of unknown class)'}: "
+                f"{len(arrays)} arrays, "
                 f"{optimizer['iterations']} iterations"
             )
         )

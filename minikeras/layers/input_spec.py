@@ -125,15 +125,27 @@ def _check_one(spec: InputSpec, x: Any, index: int, layer_name: str) -> None:
     if problem:
         named = f" with name '{spec.name}'" if spec.name else ""
         wanted = spec.ndim or spec.min_ndim
-        single = isinstance(x, np.ndarray) and len(shape) + 1 == wanted
-        hint = ". For a single example add a batch axis: x[None]" if single else ""
-        if wanted == 3 and len(shape) == 2:
-            hint += ". Sequences are (batch, steps, features): with one number per step"
-            hint += ", x[..., None]"
         raise ValueError(
             f"Input {index}{named} of layer '{layer_name}' is incompatible with the "
-            f"layer: {problem}. Full shape received: {shape}{hint}"
+            f"layer: {problem}. Full shape received: {shape}"
+            f"{_hint(wanted, len(shape), isinstance(x, np.ndarray))}"
         )
+
+
+def _hint(wanted: int | None, ndim: int, is_array: bool) -> str:
+    """Which axis is missing, probably."""
+    if ndim + 1 != wanted:
+        return ""
+    hint = ". For a single example add a batch axis: x[None]" if is_array else ""
+    if wanted == 3:
+        hint += ". Sequences are (batch, steps, features): with one number per step, "
+        hint += "x[..., None]" if is_array else "Input((steps, 1))"
+        if not is_array:
+            hint += "; from one recurrent layer to the next, return_sequences=True"
+    elif wanted == 4:
+        hint += ". Images have an axis of channels: with one channel, "
+        hint += "x[..., None]" if is_array else "Input((rows, columns, 1))"
+    return hint
 
 
 def _rank_problem(spec: InputSpec, ndim: int) -> str | None:

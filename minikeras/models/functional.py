@@ -230,7 +230,7 @@ class Functional(Model):
             )
         if dtype_name(x.dtype) != tensor.dtype:
             x = x.astype(tensor.dtype)
-        rank = len(tensor.shape)
+        rank, given = len(tensor.shape), x.shape
         if x.ndim == rank + 1 and x.shape[-1] == 1:
             x = x[..., 0]
         elif x.ndim == rank - 1 and tensor.shape[-1] == 1:
@@ -242,8 +242,8 @@ class Functional(Model):
         if not fits:
             raise ValueError(
                 f"Input '{name}' of model '{self._owner}' expected shape "
-                f"{tensor.shape}. Received: an array of shape {x.shape}."
-                f"{shape_hint(x.shape, tensor.shape)}"
+                f"{tensor.shape}. Received: an array of shape {given}."
+                f"{shape_hint(given, tensor.shape)}"
             )
         return x
 

@@ -105,7 +105,7 @@ class Dense(Layer):
         if not isinstance(units, int) or units <= 0:
             raise ValueError(
                 "Received an invalid value for `units`, expected a positive integer. "
-                f"Received: units={units}"
+                f"Received: units={units!r}"
             )
         refuse(
             "Dense",
