@@ -118,6 +118,24 @@ def entry_point(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def suggests_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that users call: suggests names for misspelt arguments."""
+    known = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        unknown = [key for key in kwargs if key not in known]
+        if unknown:
+            name = unknown[0]
+            raise TypeError(
+                f"{function.__name__}() got an unexpected keyword argument {name!r}. "
+                f"Received: {name}={kwargs[name]!r}.{did_you_mean([name], known)}"
+            )
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
 def shape_hint(received: tuple[int, ...], expected: tuple[int | None, ...]) -> str:
     """What to do about an input of another shape, where that is known; or "".
 

@@ -375,6 +375,9 @@ def _checked_key(key: Any) -> Any:
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, KerasTensor):
             raise TypeError("A symbolic tensor cannot be indexed by another.")
+        ends = [part.start, part.stop] if isinstance(part, slice) else []
+        if any(isinstance(end, KerasTensor) for end in ends):
+            raise TypeError("A KerasTensor cannot be an end of a slice.")
         if not (part is None or part is Ellipsis or isinstance(part, slice)):
             operator.index(part)  # TypeError for lists and arrays
     return key

@@ -80,8 +80,8 @@ def names(module: str) -> list[str]:
 def suggest(name: Any, candidates: Iterable[str]) -> str:
     """`" Did you mean 'relu'?"`, or an empty string if nothing is near.
 
-    >>> suggest("rellu", ["relu", "tanh"])
-    " Did you mean 'relu'?"
+    >>> suggest("rellu", ["relu", "tanh"]), suggest("adma", ["Adamax", "Adam", "adam"])
+    (" Did you mean 'relu'?", " Did you mean 'adam'?")
     """
     if not isinstance(name, str) or len(name) > 100:
         return ""
@@ -89,6 +89,12 @@ def suggest(name: Any, candidates: Iterable[str]) -> str:
 
     if is_absent(name):
         return " Keras has it, minikeras does not (yet)."
-    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    by_lower: dict[str, str] = {}
+    for candidate in candidates:  # of names that differ by case, one like the given
+        if candidate.lower() not in by_lower or candidate.islower() == name.islower():
+            by_lower[candidate.lower()] = candidate
+    for lower, candidate in by_lower.items():
+        if sorted(lower) == sorted(name.lower()):  # letters exchanged
+            return f" Did you mean {candidate!r}?"
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

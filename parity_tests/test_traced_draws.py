@@ -157,8 +157,8 @@ def of_the_global_generator(k, self, x):
     return x * k.random.normal(k.ops.shape(x))
 
 
-DRAWS = (normal, uniform, truncated_normal, dropout, randint, shuffle, categorical,
-         of_learnt_parameters, several, shared_by_all_examples,
+DRAWS = (normal, uniform, truncated_normal, dropout, randint, shuffle,
+         categorical, of_learnt_parameters, several, shared_by_all_examples,
          of_the_global_generator)  # fmt: skip
 
 
@@ -206,6 +206,24 @@ def test_generators_move_on_with_each_call_alone():
         states[-1].append(np.array(layer.seed_generator.state))
     for ours, theirs in zip(*states, strict=True):
         assert_equal(ours, theirs)
+
+
+def test_a_pair_taken_from_a_generator():
+    """Keras does not take it; here the generator moves on in each run all the same."""
+
+    def of_a_pair(k, self, x):
+        return x + random.normal(ops.shape(x), seed=self.seed_generator.next())
+
+    def directly(k, self, x):
+        return x + random.normal(ops.shape(x), seed=self.seed_generator)
+
+    found = []
+    for call in (of_a_pair, directly):
+        layer = layer_with(minikeras, call)
+        model = minikeras.Sequential([minikeras.Input((6,)), layer])
+        found.append([model.predict(X, verbose=0) for _ in range(2)])
+    assert_equal(found[0][0], found[1][0])
+    assert_equal(found[0][1], found[1][1])
 
 
 def test_a_part_of_a_batch_gets_its_slice():
@@ -256,6 +274,33 @@ def test_weights_of_layers_inside_are_drawn_as_ever():
 
     model = minikeras.Sequential([minikeras.Input((4,)), Block()])
     assert np.any(model.get_weights()[0])
+
+
+SLIPS = {
+    "None": lambda x: ops.reshape(x, (x.shape[0] * 2, 3)),
+    "range": lambda x: sum(x[i] for i in range(ops.shape(x)[0])),
+    "if": lambda x: x if ops.shape(x)[0] > 3 else -x,
+    "int": lambda x: x * int(ops.shape(x)[0]),
+    "slice": lambda x: x[: ops.shape(x)[0] // 2],
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_unknown_sizes_as_numbers_of_python(slip):
+    def call(k, self, x):
+        return SLIPS[slip](x)
+
+    with pytest.raises(TypeError, match=r"`keras\.ops\.shape\(x\)` gives symbolic"):
+        minikeras.Sequential([minikeras.Input((6,)), layer_with(minikeras, call)])
+
+
+@pytest.mark.parametrize("use", [ops.reshape, lambda x, s: x + random.normal(s)])
+def test_unknown_sizes_in_shapes(use):
+    def call(k, self, x):
+        return use(x, (x.shape[0], 6))
+
+    with pytest.raises(ValueError, match=r"`keras\.ops\.shape\(x\)` in the place"):
+        minikeras.Sequential([minikeras.Input((6,)), layer_with(minikeras, call)])
 
 
 # --- Sizes that are known only when the graph runs ------------------------------------

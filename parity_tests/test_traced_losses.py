@@ -269,7 +269,18 @@ def test_own_mistakes_show_as_they_are():
 
     model = minikeras.Sequential([minikeras.Input((4,)), minikeras.layers.Dense(3)])
     model.compile(loss=wrong)
-    with pytest.raises(ValueError, match=r"\(12,3\) \(12,2\)"):
+    with pytest.raises(ValueError, match=r"\(12,3\) \(12,2\) .*'wrong', for y_true of"):
+        model.fit(X, Y, verbose=0)
+
+    class NotInitialized(losses.Loss):
+        def __init__(self, alpha):
+            self.alpha = alpha
+
+        def call(self, y_true, y_pred):
+            return self.alpha * abs(y_true - y_pred)
+
+    model.compile(loss=NotInitialized(2.0))
+    with pytest.raises(AttributeError, match=r"call `super\(\).__init__"):
         model.fit(X, Y, verbose=0)
 
 

@@ -64,6 +64,17 @@ class Trace:
         try:
             with layer._open_name_scope(), trace_variables():
                 self.outputs = layer.call(*args, **kwargs)
+        except TypeError as error:
+            if "NoneType" not in str(error) and "KerasTensor" not in str(error):
+                raise
+            cause = str(error).rstrip(".")
+            raise TypeError(
+                f"{cause}. This is in the `call` of {type(layer).__name__} (named "
+                f"'{layer.name}'), which is traced once with symbolic tensors: sizes "
+                "that are not known yet are None in `x.shape`. `keras.ops.shape(x)` "
+                "gives symbolic numbers for them, to compute with and to use in "
+                "shapes, but not in `if`, `range`, `int` or slices"
+            ) from error
         except ValueError as error:
             if "symbolic" not in str(error):
                 raise

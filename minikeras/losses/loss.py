@@ -92,6 +92,14 @@ class Loss(Checked):
                 "`call(self, y_true, y_pred)`, returning one value per example."
             )
 
+    def __getattr__(self, name: str) -> Any:
+        hint = ""
+        if name in ("name", "reduction", "_dtype_policy"):
+            hint = ". Its `__init__` must call `super().__init__(...)`"
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
+        )
+
     @property
     def is_traced(self) -> bool:
         """Whether the gradient is found by tracing `call`."""

@@ -137,9 +137,21 @@ def traced_values(
             traces[key] = NotTraced(_name(loss), error)
     found = traces[key]
     if isinstance(found, NotTraced):
-        return np.asarray(loss.call(y_true, y_pred)), found
+        return np.asarray(_called(loss, y_true, y_pred)), found
     return found.forward(*arrays)
 
 
+def _called(loss: Any, y_true: Any, y_pred: Any) -> Any:
+    """`loss.call`; its errors tell the shapes it was given."""
+    try:
+        return loss.call(y_true, y_pred)
+    except (ValueError, IndexError) as error:
+        raise type(error)(
+            f"{error} (In the loss '{_name(loss)}', for y_true of shape "
+            f"{y_true.shape} and y_pred of shape {y_pred.shape}.)"
+        ) from error
+
+
 def _name(loss: Any) -> str:
-    return getattr(getattr(loss, "fn", None), "__name__", None) or loss.name
+    name = getattr(getattr(loss, "fn", None), "__name__", None) or loss.name
+    return name if name.isidentifier() else "my_loss"  # a lambda has none

@@ -9,6 +9,7 @@ from typing import Any
 from minikeras import tree
 from minikeras.graph import Graph
 from minikeras.layers.layer import Layer, Shapes, accepts
+from minikeras.messages import entry_point
 from minikeras.registry import public
 from minikeras.symbolic import KerasTensor
 from minikeras.trainers.trainer import Trainer
@@ -155,6 +156,7 @@ class Model(Trainer, Layer):
             f"{suggest(name, names)}"
         )
 
+    @entry_point
     def summary(
         self,
         line_length: int | None = None,
@@ -207,7 +209,8 @@ class Model(Trainer, Layer):
     def save_weights(
         self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None
     ) -> None:
-        """Writes the weights (and optimizer state) to a `.weights.h5` file."""
+        """Writes the weights, and the optimizer's state, to a `.weights.h5` file; to
+        `.npz` or `.safetensors` the weights alone."""
         from minikeras.saving import save_weights
 
         save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)

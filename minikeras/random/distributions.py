@@ -334,7 +334,8 @@ def _shape(shape: Any) -> tuple[int, ...]:
     shape = standardize_shape(shape)
     if None in shape:
         raise ValueError(
-            "Random numbers need a shape without unknown sizes. "
+            "Random numbers need a shape without unknown sizes: in a `call` take "
+            "`keras.ops.shape(x)` in the place of `x.shape`. "
             f"Received: shape={shape}"
         )
     return shape

@@ -18,6 +18,8 @@ import numpy as np
 
 from minikeras import micro_batch, naming
 from minikeras.registry import public
+from minikeras.symbolic import KerasTensor, Node, Operation
+from minikeras.tracing import tracing
 from minikeras.variables import Variable
 
 # NB: Keras on TensorFlow reduces seeds modulo int32's maximum minus one.
@@ -128,6 +130,8 @@ class SeedGenerator:
             ordered: count the second number up by one; otherwise hop through a sequence
                 of numbers below a million, as the global generator does.
         """
+        if tracing():  # a pair for each run of the graph
+            return _NextPair(self, ordered).record()
         part = micro_batch.current()
         if part is not None:  # all parts of a batch get the same pair
             return part.pair(self, lambda: self._move_on(ordered))
@@ -150,6 +154,25 @@ class SeedGenerator:
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
         """A generator that starts again from the configured seed."""
         return cls(**config)
+
+
+class _NextPair(Operation):
+    """`SeedGenerator.next` in a `call` that is traced."""
+
+    def __init__(self, generator: SeedGenerator, ordered: bool):
+        super().__init__(name=naming.auto_name("next_seed"))
+        self.ordered = ordered
+        self.generator = generator
+
+    def record(self) -> Any:
+        """The symbolic pair."""
+        pair = KerasTensor((2,), "int64")
+        Node(self, (self.generator,), {}, pair)
+        return pair
+
+    def forward(self, generator: SeedGenerator) -> tuple[np.ndarray, None]:
+        """The next pair."""
+        return generator.next(self.ordered), None
 
 
 def global_seed_generator() -> SeedGenerator:

@@ -56,12 +56,12 @@ class Draw(Operation):
 
     def forward(self, arguments: dict[str, Any]) -> tuple[np.ndarray, None]:
         """New numbers; the seed generator moves on."""
-        return self.function(**numbers(arguments), seed=self.seed), None
+        return self.function(**{"seed": self.seed, **numbers(arguments)}), None
 
     def compute_output_spec(self, arguments: dict[str, Any]) -> Any:
         """By a trial that leaves the seed generator as it is."""
         return infer_output_spec(
-            lambda a: self.function(**numbers(a), seed=0),
+            lambda a: self.function(**{**numbers(a), "seed": 0}),
             (arguments,),
             {},
             f"keras.random.{self.function.__name__}",
@@ -83,7 +83,8 @@ class DropoutDraw(Draw):
         """Ones are dropped out first; (y, what is left of them)."""
         arguments = numbers(arguments)
         x = arguments.pop("inputs")
-        kept = self.function(np.ones_like(x), **arguments, seed=self.seed)
+        given = {"seed": self.seed, **arguments}
+        kept = self.function(np.ones_like(x), **given)
         return np.where(kept != 0, x * kept, x.dtype.type(0)), kept
 
     def backward(self, dy: Any, residuals: Any, grads: Any) -> Any:
@@ -97,7 +98,8 @@ class ShuffleDraw(Draw):
     def forward(self, arguments: dict[str, Any]) -> tuple[np.ndarray, Any]:
         """(y, (axis, the places that the slices came from))."""
         x, axis = arguments["x"], arguments.get("axis", 0)
-        order = self.function(np.arange(x.shape[axis]), seed=self.seed)
+        seed = arguments.get("seed", self.seed)
+        order = self.function(np.arange(x.shape[axis]), seed=seed)
         return x.take(order, axis), (axis, order)
 
     def backward(self, dy: Any, residuals: Any, grads: Any) -> Any:
@@ -119,10 +121,12 @@ def drawn_when_run(node: type[Draw] = Draw) -> Callable[..., Any]:
                 return function(*args, **kwargs)
             arguments = signature.bind(*args, **kwargs).arguments
             seed = arguments.pop("seed", None)
+            if is_keras_tensor(seed):  # `generator.next()`
+                arguments["seed"] = seed
             changes = not isinstance(seed, int | np.ndarray)
             variables = any(isinstance(a, Variable) for a in arguments.values())
             if not (symbolic or changes or variables):
-                return function(**arguments, seed=seed)  # the same at every run
+                return function(**{**arguments, "seed": seed})  # the same at every run
             for key, value in arguments.items():
                 if isinstance(value, Variable):
                     from minikeras.operations import read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any
 
@@ -81,17 +82,31 @@ def load_model(
         safe_mode: accepted as in Keras; loading is always safe.
 
     Raises:
+        FileNotFoundError: if there is no such `.h5` file.
         ValueError: if it is not such a file, or its parts do not fit. The error names
-            the file and the place in it; no model is left half loaded.
+            the file and the place in it; no model is left half loaded. NB: and, as in
+            Keras, if there is no such file of another name.
     """
     path = os.fspath(filepath)
     if not os.path.exists(path):
-        raise ValueError(
-            f"File not found: filepath={filepath}. Please ensure the file is an "
-            "accessible `.keras` zip file."
-        )
+        raise _not_found(path)
     with open_contents(path) as contents:
         return build_model(contents, custom_objects, compile)
+
+
+def _not_found(path: str) -> Exception:
+    """NB: in Keras the type of the error depends on the ending."""
+    if path.endswith((".h5", ".hdf5")):
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if path.endswith(".keras"):
+        return ValueError(
+            f"File not found: filepath={path}. Please ensure the file is an accessible "
+            "`.keras` zip file."
+        )
+    return ValueError(
+        f"File format not supported: filepath={path}. There is no such file, and its "
+        "name does not end in `.keras`, or `.h5` for a legacy file."
+    )
 
 
 def save_weights(

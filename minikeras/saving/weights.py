@@ -23,7 +23,7 @@ _INTERNAL = frozenset(
     "_call_losses _compile_config _compile_loss _compile_metrics "
     "_functional _graph _inbound_nodes _init_arguments _input_spec "
     "_input_structure _kept_plan "
-    "_layers _logits_graph _loss_tracker _metrics _non_trainable_variables "
+    "_layers _loss_tracker _metrics _non_trainable_variables "
     "_outbound_nodes _output_example _output_structure _stack _traces "
     "_trainable_states _trainable_variables activity_regularizer history input_spec "
     "loss".split()

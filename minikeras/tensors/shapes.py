@@ -227,6 +227,12 @@ def reshape(x: Any, newshape: Any) -> Any:
     """`x` in another shape; one -1 stands for what is left over."""
     single = isinstance(newshape, int) or is_keras_tensor(newshape)
     shape = (newshape,) if single else tuple(newshape)
+    if None in shape:
+        raise ValueError(
+            "`reshape` needs sizes: -1 for what is left over, or in a `call` the "
+            "entries of `keras.ops.shape(x)` in the place of those of `x.shape`. "
+            f"Received: newshape={shape}"
+        )
     return apply(Reshape, x, newshape=shape)
 
 

@@ -82,6 +82,17 @@ def _output_metrics(
     return OutputMetrics(found, output_name)
 
 
+def _check_names(argument: str, metrics: Any) -> None:
+    """Refuses an unknown name at once, not when the first batch is seen."""
+    short = ("accuracy", "acc", "crossentropy", "ce")
+    for identifier in tree.flatten(metrics):
+        if isinstance(identifier, str) and identifier.lower() not in short:
+            try:
+                metrics_module.get(identifier)
+            except ValueError as error:
+                raise ValueError(f"{error}\nReceived: {argument}={metrics}") from None
+
+
 class CompileMetrics(Metric):
     """All metrics of a model, one call for all outputs.
 
@@ -119,6 +130,7 @@ class CompileMetrics(Metric):
                     f"Expected `{argument}` argument to be a list, tuple, or dict. "
                     f"Received instead: {argument}={value} of type {type(value)}"
                 )
+            _check_names(argument, value)
         self._user_metrics = metrics
         self._user_weighted_metrics = weighted_metrics
         self._flat_metrics: list[OutputMetrics | None] = []

@@ -45,8 +45,8 @@ class CompileState:
 
         Args:
             optimizer: name or `Optimizer`.
-            loss: name, `Loss` or `@differentiable` function; a list or dict of them for
-                several outputs.
+            loss: name, `Loss` or function of (y_true, y_pred), made of `keras.ops` or
+                `@differentiable`; a list or dict of them for several outputs.
             loss_weights: factor of each output's loss in the total, list or dict.
             metrics: names, functions or `Metric`s; nested like the outputs.
             weighted_metrics: the same, weighted by `sample_weight`.

@@ -147,15 +147,28 @@ def _walk(
         if loss[key] is None:
             continue
         if not (_has(y_true, key) and _has(y_pred, key)):
-            known = y_pred if isinstance(y_pred, dict) else ()
             raise KeyError(
                 f"The path: {(*path, key)} in the `loss` argument, can't be found in "
                 "either the model's output (`y_pred`) or in the labels (`y_true`)."
-                f"{suggest(key, known)}"
+                f"{_what_lacks(key, y_true, y_pred)}"
             )
         _walk(
             loss[key], y_true[key], y_pred[key], names[key], (*path, key), make, found
         )
+
+
+def _what_lacks(key: Any, y_true: Any, y_pred: Any) -> str:
+    """Which of the two has no such entry, and what it has."""
+    name, found = ("targets", y_true) if _has(y_pred, key) else ("outputs", y_pred)
+    known = list(found) if isinstance(found, dict) else []
+    if known:
+        return f" The {name} have {known}.{suggest(key, known)}"
+    if not tree.is_nested(found):
+        return (
+            f" The {name} are one array, where the model has "
+            f"{len(tree.flatten(y_pred))} outputs."
+        )
+    return f" The {name} are a {type(found).__name__} of {len(found)}."
 
 
 def _has(structure: Any, key: Any) -> bool:
@@ -220,7 +233,17 @@ def align_targets(
         "y_true and y_pred have different structures.\n"
         f"y_true: {tree.map_structure(lambda _: '*', y_true)}\n"
         f"y_pred: {tree.map_structure(lambda _: '*', y_pred)}\n"
+        f"{_names_hint(y_true, output_names)}"
     )
+
+
+def _names_hint(y_true: Any, output_names: Sequence[str] | None) -> str:
+    """Which of the targets' keys is the name of no output."""
+    if not isinstance(y_true, dict) or not output_names:
+        return ""
+    unknown = [key for key in y_true if key not in output_names]
+    hint = suggest(unknown[0], output_names) if unknown else ""
+    return f"The outputs are named {list(output_names)}.{hint}"
 
 
 def same_structure(a: Any, b: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minikeras.layers.layer import Layer
+from minikeras.messages import suggests_arguments
 from minikeras.registry import public
 from minikeras.symbolic import KerasTensor, Node
 from minikeras.variables import standardize_dtype, standardize_shape
@@ -127,6 +128,7 @@ def _check_tensor(tensor: Any, batch_shape: Any, dtype: Any) -> None:
         )
 
 
+@suggests_arguments
 def Input(
     shape: Any = None,
     batch_size: int | None = None,
