@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from minikeras.teach.exercises import exercises, find
-from minikeras.teach.exercises.checking import check_names, drawn, run, slipped
+from minikeras.teach.exercises.checking import check_names, drawn, run
 from minikeras.teach.exercises.exercise import Blank, Slip
 from minikeras.teach.exercises.loading import Names, load_text
+from minikeras.teach.exercises.slips import slipped
 from minikeras.teach.exercises.source import YOUR_TURN, render, solution
 from parity_tests import tolerance
 from parity_tests.oracle import keras

@@ -22,12 +22,10 @@ from minikeras.teach.exercises.diagnoses import (
 from minikeras.teach.exercises.exercise import Exercise, Slip, frozen
 from minikeras.teach.exercises.loading import (
     LearnerError,
-    Names,
     explained,
     load_file,
-    load_text,
 )
-from minikeras.teach.exercises.source import render
+from minikeras.teach.exercises.slips import slipped
 
 SEEDS = 3  # inputs of each kind
 _STEP = 1e-5
@@ -283,20 +281,6 @@ class _Explainer:
                     continue
             self.answers = {key: found}
         return self.answers[key]
-
-
-def slipped(exercise: Exercise, slip: Slip) -> Any:
-    """The library's own source with a slip in it, as a module.
-
-    Raises:
-        LookupError: if the source has no such place.
-    """
-    text = render(exercise, solved=True)
-    for old, new in slip.edits:
-        if old not in text:
-            raise LookupError(f"{exercise.name} has no {old!r}")
-        text = text.replace(old, new)
-    return Names(load_text(text, f"slip_{exercise.name}"), "it")
 
 
 def _conclude(result: ArrayResult, cases: Sequence[str]) -> None:
