@@ -64,10 +64,11 @@ def gradient_flow(model: Any, x: Any, y: Any, loss: Any = None, ax: Any = None) 
           within 0.05 of an end, where the derivative is near 0.
 
     >>> import minikeras as keras
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> out = keras.layers.Dense(1, name="out")
+    >>> model = keras.Sequential([keras.Input((2,)), out])
     >>> ax = gradient_flow(model, np.ones((3, 2)), np.ones((3, 1)), loss="mse")
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['dense/kernel', 'dense/bias']
+    ['out/kernel', 'out/bias']
     """
     check_model(model, "gradient_flow")
     rows = _rows(model, x, y, loss)
