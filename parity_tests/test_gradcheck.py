@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minikeras import Model, activations, layers, losses, random, utils
+from minikeras import Model, Sequential, activations, layers, losses, random, utils
 from minikeras.functions import differentiable
 from minikeras.gradients import Gradients
 from minikeras.layers import Input
@@ -80,6 +80,19 @@ def test_a_whole_model_and_its_shared_layer() -> None:
     names = [c.name for c in result.arrays]
     assert_equal(names[:2], ["input[0]", "input[1]"])
     assert_equal(len(names), 4)
+
+
+@pytest.mark.parametrize("begin", [(), (Input((5, 3)),)], ids=["lazy", "with Input"])
+def test_a_sequential_model_is_float64_throughout(begin: tuple) -> None:
+    inner = Sequential([layers.LSTM(2)])
+    model = Sequential(
+        [*begin, layers.LSTM(4, return_sequences=True), inner, layers.Dense(2)]
+    )
+    x = Values((2, 5, 3))("float32")
+    result = gradcheck(model, x)
+    assert result.ok, str(result)
+    assert max(c.error for c in result.arrays) < NUMERIC_DERIVATIVE
+    assert_equal(model(x).dtype.name, "float32")
 
 
 def test_initial_states_and_masks() -> None:

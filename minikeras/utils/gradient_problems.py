@@ -214,6 +214,8 @@ def in_float64(target: Any) -> Iterator[None]:
         policy = getattr(one, "_dtype_policy", None)
         if policy is not None and policy.compute_dtype == "float32":
             replace(one, "_dtype_policy", DTypePolicy("float64"))
+        if getattr(one, "_input_dtype", None) == "float32":  # of an `Input`
+            replace(one, "_input_dtype", "float64")
         for tensor in _graph_tensors(one):
             if tensor.dtype == "float32":
                 replace(tensor, "dtype", "float64")
@@ -239,7 +241,9 @@ def _graph_tensors(layer: Any) -> list[Any]:
 
 def _with_sublayers(layer: Any) -> list[Any]:
     found = {id(layer): layer}
-    sublayers = layer._sublayers() if hasattr(layer, "_sublayers") else []
+    sublayers = list(layer._sublayers()) if hasattr(layer, "_sublayers") else []
+    if getattr(layer, "_functional", None) is not None:
+        sublayers.append(layer._functional)  # the graph that a Sequential makes
     for inner in sublayers:
         found |= {id(one): one for one in _with_sublayers(inner)}
     return list(found.values())
