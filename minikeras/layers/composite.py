@@ -60,32 +60,7 @@ class Trace:
 
         if "training" in accepts(type(layer).call, ("training",)):
             kwargs = {**kwargs, "training": training}
-        layer._traced_losses = []
-        try:
-            with layer._open_name_scope(), trace_variables():
-                self.outputs = layer.call(*args, **kwargs)
-        except TypeError as error:
-            if "NoneType" not in str(error) and "KerasTensor" not in str(error):
-                raise
-            cause = str(error).rstrip(".")
-            raise TypeError(
-                f"{cause}. This is in the `call` of {type(layer).__name__} (named "
-                f"'{layer.name}'), which is traced once with symbolic tensors: sizes "
-                "that are not known yet are None in `x.shape`. `keras.ops.shape(x)` "
-                "gives symbolic numbers for them, to compute with and to use in "
-                "shapes, but not in `if`, `range`, `int` or slices"
-            ) from error
-        except ValueError as error:
-            if "symbolic" not in str(error):
-                raise
-            raise ValueError(
-                f"The `call` of {type(layer).__name__} (named '{layer.name}') uses "
-                "NumPy on its inputs, so its gradient cannot be found. Make it of "
-                "layers, activations and operators only, or write `forward` and "
-                f"`backward`. Cause: {error}"
-            ) from error
-        finally:
-            losses, layer._traced_losses = layer._traced_losses, None
+        self.outputs, losses = _record(layer, args, kwargs)
         flat = tree.flatten(self.outputs)
         if not all(_is_symbolic(t) for t in flat):
             raise ValueError(
@@ -120,6 +95,37 @@ class Trace:
             tree.map_structure(lambda t: found.get(id(t)), a) for a in self.arguments
         ]
         return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def _record(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """(what `call` returns for symbolic tensors, what it gave to `add_loss`)."""
+    layer._traced_losses = []
+    try:
+        with layer._open_name_scope(), trace_variables():
+            outputs = layer.call(*args, **kwargs)
+    except TypeError as error:
+        if "NoneType" not in str(error) and "KerasTensor" not in str(error):
+            raise
+        cause = str(error).rstrip(".")
+        raise TypeError(
+            f"{cause}. This is in the `call` of {type(layer).__name__} (named "
+            f"'{layer.name}'), which is traced once with symbolic tensors: sizes "
+            "that are not known yet are None in `x.shape`. `keras.ops.shape(x)` "
+            "gives symbolic numbers for them, to compute with and to use in "
+            "shapes, but not in `if`, `range`, `int` or slices"
+        ) from error
+    except ValueError as error:
+        if "symbolic" not in str(error):
+            raise
+        raise ValueError(
+            f"The `call` of {type(layer).__name__} (named '{layer.name}') uses "
+            "NumPy on its inputs, so its gradient cannot be found. Make it of "
+            "layers, activations and operators only, or write `forward` and "
+            f"`backward`. Cause: {error}"
+        ) from error
+    finally:
+        losses, layer._traced_losses = layer._traced_losses, None
+    return outputs, losses
 
 
 def trace(layer: Layer, args: tuple, kwargs: dict[str, Any], training: bool) -> Trace:
