@@ -328,6 +328,39 @@ def test_a_large_wrong_array_is_named_without_a_diagnosis() -> None:
     assert "5 of 1,500" in str(result)
 
 
+class Written(layers.Layer):
+    """Doubles, and writes into what it was given."""
+
+    slip = "nothing"
+
+    def forward(self, x: np.ndarray) -> tuple:
+        if self.slip == "forward":
+            x *= 2
+        return x * 2 if self.slip == "no residuals" else (x * 2, None)
+
+    def backward(self, dy: np.ndarray, residuals: None, grads: Gradients) -> np.ndarray:
+        dy *= 2
+        return dy
+
+
+@pytest.mark.parametrize("slip", ["forward", "backward"])
+def test_writing_into_a_given_array_is_named(slip: str) -> None:
+    layer, x = Written(), np.ones((2, 3))
+    layer.slip = slip
+    layer.built = True
+    with pytest.raises(ValueError, match=f"`{slip}` of Written.* writes into an array"):
+        gradcheck(layer, x)
+    assert_equal(x, np.ones((2, 3)))
+
+
+def test_forward_without_residuals_is_refused() -> None:
+    layer = Written()
+    layer.slip = "no residuals"  # two examples could be taken for a pair
+    for check in (layer, lambda x: gradcheck(layer, x)):
+        with pytest.raises(TypeError, match=r"`return y, residuals`. Received: .*nda"):
+            check(np.ones((2, 3)))
+
+
 def test_what_cannot_be_checked() -> None:
     with pytest.raises(TypeError, match="expects something with `forward`"):
         gradcheck(np.tanh, np.ones(3))

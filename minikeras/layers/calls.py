@@ -62,6 +62,18 @@ class CallRecord:
         return {name: shapes[name] for name in parameters if name in shapes}
 
 
+def pair_of(layer: Layer, result: Any) -> tuple[Any, Any]:
+    """What `forward` returned, if it is `(y, residuals)`."""
+    if isinstance(result, tuple) and len(result) == 2:
+        return result
+    what = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result)
+    raise TypeError(
+        f"`forward` of {type(layer).__name__} '{layer.name}' must return two things, "
+        "the output and the residuals (what `backward` needs; None if nothing): "
+        f"`return y, residuals`. Received: {what}"
+    )
+
+
 def fresh(outputs: Any, inputs: Any) -> Any:
     """`outputs`, copied where they are views of `inputs`: as in Keras, changing what a
     call returned in place does not change what went in."""

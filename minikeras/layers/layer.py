@@ -26,7 +26,7 @@ import numpy as np
 from minikeras import dtype_policies, tree
 from minikeras.comparisons import KerasTensor  # with its operators
 from minikeras.layers.building import Buildable, get_regularizer
-from minikeras.layers.calls import CallRecord, fresh
+from minikeras.layers.calls import CallRecord, fresh, pair_of
 from minikeras.layers.configured import Configured
 from minikeras.layers.input_spec import check_inputs
 from minikeras.layers.symbolic_masks import add_mask, mark_outputs
@@ -205,7 +205,7 @@ class Layer(Buildable, Configured, Operation):
         if mask is not None and takes_mask and "mask" not in kwargs:
             kwargs = {**kwargs, "mask": mask}
         args = tuple([self._cast(a) for a in args])
-        return self.forward(*args, **kwargs)
+        return pair_of(self, self.forward(*args, **kwargs))
 
     def run_backward(
         self, dy: Any, residuals: Any, grads: Gradients, need_dx: bool

@@ -15,6 +15,7 @@ import numpy as np
 
 from minikeras import tree
 from minikeras.gradients import Gradients
+from minikeras.layers.calls import pair_of
 
 
 class _AnyShape(Gradients):
@@ -104,6 +105,8 @@ class LayerProblem(Problem):
         self.arrays = {}
         for name in self.carriers:
             self.arrays |= _leaves(self._label(name), self.given[name])
+        for given_array in self.arrays.values():
+            given_array.flags.writeable = False
         self.arrays |= {path: v.numpy() for path, v in self.variables.items()}
         self.stored = stored_variables(layer)
         self.state = [v.numpy() for v in self.stored]
@@ -125,7 +128,9 @@ class LayerProblem(Problem):
         }
         first = values.pop(self.first)
         try:
-            return self.layer.forward(first, **values, **self.options)
+            with _writes_named(self.title, "forward"):
+                y = self.layer.forward(first, **values, **self.options)
+            return pair_of(self.layer, y)
         finally:
             for variable, value in zip(self.stored, self.state, strict=True):
                 if variable.path not in self.variables:
@@ -139,7 +144,8 @@ class LayerProblem(Problem):
     def answers(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         _, residuals = self.forward(arrays)
         grads = _AnyShape(self.variables.values())
-        dx = self.layer.backward(self.w, residuals, grads)
+        with _writes_named(self.title, "backward"):
+            dx = self.layer.backward(self.w, residuals, grads)
         parts = dx if len(self.given_tensors) > 1 else (dx,)
         found: dict[str, np.ndarray] = {}
         for name, part in zip(self.given_tensors, parts, strict=True):
@@ -160,9 +166,28 @@ class LayerProblem(Problem):
 def _cotangent(y: Any, rng: np.random.Generator) -> Any:
     def one(leaf: Any) -> Any:
         leaf = np.asarray(leaf)
-        return rng.standard_normal(leaf.shape) if leaf.dtype.kind in "fc" else None
+        if leaf.dtype.kind not in "fc":
+            return None
+        w = np.asarray(rng.standard_normal(leaf.shape))
+        w.flags.writeable = False
+        return w
 
     return tree.map_structure(one, y)
+
+
+@contextlib.contextmanager
+def _writes_named(title: str, method: str) -> Iterator[None]:
+    """An error of NumPy for writing into a given array says what to do instead."""
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ValueError(
+            f"`{method}` of {title} writes into an array that it was given, and that "
+            "others still need. Make a new one: `dz = dy * 2`, not `dy *= 2`. Cause: "
+            f"{error}"
+        ) from error
 
 
 def _to_float64(leaf: Any) -> Any:
