@@ -10,17 +10,15 @@ from minikeras.registry import suggest
 
 NAMES = {
     "layers": """
-        AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D
-        ConvLSTM2D ConvLSTM3D CutMix Equalization FlaxLayer GroupQueryAttention
-        HashedCrossing Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes
-        MelSpectrogram MixUp Pipeline RandAugment RandomBrightness
-        RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
-        RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
-        RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
-        RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation
-        RandomZoom Resizing ReversibleEmbedding STFTSpectrogram Solarization
-        StringLookup TFSMLayer TextVectorization
-        TorchModuleWrapper
+        AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization
+        ConvLSTM1D ConvLSTM2D ConvLSTM3D CutMix Equalization FlaxLayer HashedCrossing
+        Hashing IntegerLookup JaxLayer Lambda MaxNumBoundingBoxes MelSpectrogram MixUp
+        Pipeline RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter
+        RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
+        RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
+        RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
+        RandomTranslation RandomZoom Resizing ReversibleEmbedding STFTSpectrogram
+        Solarization StringLookup TFSMLayer TextVectorization TorchModuleWrapper
     """,
     "losses": "CTC ctc",
     "optimizers": "LossScaleOptimizer MultiOptimizer OptimizerMap legacy",

@@ -82,6 +82,11 @@ LAYERS: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
     "GlobalMaxPooling2D": ({}, IMAGE, {}),
     "GlobalMaxPooling3D": ({"keepdims": True}, VOLUME, {}),
     "GroupNormalization": ({"groups": 2}, VOLUME, {}),
+    "GroupQueryAttention": (
+        {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 2},
+        SEQUENCE,
+        {"call_kwargs": {"value": KEYS()}},
+    ),
     "Identity": ({}, VECTOR, {}),
     "LSTM": ({"units": 3, "return_sequences": True}, SEQUENCE, {"mask": MASK}),
     "LayerNormalization": ({"axis": [1, 2]}, SEQUENCE, {}),

@@ -9,6 +9,7 @@ from minikeras.layers.activations.relu import ReLU
 from minikeras.layers.activations.softmax import Softmax
 from minikeras.layers.attention.additive_attention import AdditiveAttention
 from minikeras.layers.attention.attention import Attention
+from minikeras.layers.attention.grouped_query_attention import GroupedQueryAttention
 from minikeras.layers.attention.multi_head_attention import MultiHeadAttention
 from minikeras.layers.convolutional.conv1d import Conv1D
 from minikeras.layers.convolutional.conv1d_transpose import Conv1DTranspose
@@ -108,7 +109,8 @@ from minikeras.layers.rnn.simple_rnn_cell import SimpleRNNCell
 from minikeras.layers.rnn.stacked_rnn_cells import StackedRNNCells
 from minikeras.layers.rnn.time_distributed import TimeDistributed
 
-# Keras's second names.
+# Keras's second names, and the one that is not the class's own.
+GroupQueryAttention = GroupedQueryAttention
 AvgPool1D = AveragePooling1D
 AvgPool2D = AveragePooling2D
 AvgPool3D = AveragePooling3D
@@ -198,6 +200,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
