@@ -69,9 +69,13 @@ def _processor() -> str:
 
 
 def measure(
-    names: list[str], backends: list[str], quick: bool, report: Callable[[str], Any]
+    names: list[str],
+    backends: list[str],
+    quick: bool,
+    report: Callable[[str, dict[str, Any]], Any],
 ) -> dict[str, Any]:
-    """Runs the named parts and workloads; `report` gets the tables as they come."""
+    """Runs the named parts and workloads; `report` gets the tables as they come, and
+    all results until then."""
     fits = [name for name in names if name in training.NAMES]
     if "workloads" in names:
         fits = list(training.NAMES)
@@ -99,8 +103,7 @@ def measure(
             tables = [module.table(found)]
         results[name] = found
         shown = [text for text in tables if text]
-        if shown:
-            report("\n\n".join([f"## {title}", *shown]))
+        report("\n\n".join([f"## {title}", *shown]) if shown else "", results)
     return results
 
 
@@ -126,17 +129,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.names or list(QUICK_PARTS if options.quick else PARTS)
     pages: list[str] = []
 
-    def report(page: str) -> None:
-        pages.append(page)
-        print(f"{page}\n", flush=True)
+    def report(page: str, results: dict[str, Any]) -> None:
+        """After each part: a run that is interrupted keeps what it has."""
+        if page:
+            pages.append(page)
+            print(f"{page}\n", flush=True)
+        if options.json:
+            keeping.write_json(results, options.json)
+        if options.keep:
+            head = f"# The last run\n\n{keeping.machine_line(results['machine'])}"
+            keeping.keep(results, "\n\n".join([head, *pages]))
 
     results = measure(names, installed(options.backends), options.quick, report)
     print(keeping.machine_line(results["machine"]))
-    if options.json:
-        keeping.write_json(results, options.json)
-    if options.keep:
-        head = f"# The last full run\n\n{keeping.machine_line(results['machine'])}"
-        keeping.keep(results, "\n\n".join([head, *pages]))
     return 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import minikeras
 from minikeras import Input, Sequential, layers, threads
-from minikeras.ops import products, rnn
+from minikeras.ops import lstm_fused, products, rnn
 from parity_tests.micro_batch_runs import on_threads
 from parity_tests.tolerance import assert_close, assert_equal, assert_run_close
 
@@ -56,6 +56,19 @@ def test_an_lstm_trains_the_same(dropout: float, monkeypatch: Any) -> None:
     for one, two, whole in zip(*found, plain, strict=True):
         assert_equal(one, two)
         assert_run_close(one, whole, "float32", name="weights")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_that_vanish_become_zero_not_denormal(dtype: str) -> None:
+    steps, n, units = 3000, 2, 3
+    z = np.zeros((steps, n, 4 * units), dtype)  # all gates 1/2: a half at each step
+    zeros, kernel = np.zeros((n, units), dtype), np.zeros((units, 4 * units), dtype)
+    kept = lstm_fused.fused_sequence(z, zeros, zeros + 1, kernel)
+    dh = np.random.default_rng(0).normal(size=(n, units)).astype(dtype)
+    dz, _, dc = lstm_fused.fused_sequence_grad([None] * steps, dh, dh, kept, kernel)
+    tiny = np.finfo(dtype).tiny
+    assert not ((dz != 0) & (np.abs(dz) < tiny)).any()
+    assert not dc.any() and dz[-1].any()
 
 
 def test_an_error_reaches_the_caller() -> None:
