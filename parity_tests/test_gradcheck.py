@@ -95,6 +95,19 @@ def test_a_sequential_model_is_float64_throughout(begin: tuple) -> None:
     assert_equal(model(x).dtype.name, "float32")
 
 
+def test_long_paths_break_at_slashes_in_80_columns() -> None:
+    first = layers.LSTM(4, return_sequences=True, name="first")
+    both = layers.Bidirectional(layers.LSTM(3), name="bidirectional")
+    model = Sequential([Input((5, 3)), first, both])
+    result = gradcheck(model, Values((2, 5, 3))(), directions=1)
+    lines = str(result).splitlines()
+    assert max(map(len, lines)) <= 80
+    begins = {line.split()[0] for line in lines if line.strip()}
+    assert {"first/lstm_cell/kernel", "bidirectional/", "recurrent_kernel"} <= begins
+    assert not any("sequential" in line for line in lines[1:])
+    assert "sequential/first/lstm_cell/kernel" in {c.name for c in result.arrays}
+
+
 def test_initial_states_and_masks() -> None:
     states = [Values((2, 3), seed)() for seed in (1, 2)]
     mask = np.array([[1, 1, 0], [0, 1, 1]], bool)

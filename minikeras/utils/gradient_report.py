@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH = 80  # columns
+_NAME_WIDTH = 24  # of which a name may take so many
 _METHODS = {
     "central differences": (
         "One number is moved a little up and down, everything else stays: numeric is "
@@ -61,8 +62,8 @@ class ArrayCheck:
         return (
             self.name,
             "direction" if self.index is None else _place(self.index),
-            f"{self.analytic:.6g}",
-            f"{self.numeric:.6g}",
+            f"{self.analytic:.5g}",
+            f"{self.numeric:.5g}",
             f"{self.error:.0e}",
             self.verdict,
         )
@@ -75,7 +76,8 @@ class ArrayCheck:
                 f"{self.name}: {self.kinks} at kinks. The function has a corner just "
                 f"{'at these places' if many else 'there'} (ReLU at 0, a tie in max "
                 "pooling): the slopes on its two sides differ, and backward may "
-                "return either. A little beside it the two agree, so nothing is wrong."
+                "return either. A little beside it the two agree"
+                f"{'.' if self.verdict == 'WRONG' else ', so nothing is wrong.'}"
             )
         if self.verdict != "WRONG":
             return
@@ -135,14 +137,17 @@ class GradcheckResult:
         from rich.text import Text
 
         colours = {"ok": "green", "kink": "yellow", "WRONG": "bold red"}
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        table.add_column("array, shape, checked", overflow="fold")
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        title = "array, shape, checked"
+        table.add_column(title, overflow="fold", min_width=_NAME_WIDTH)
         table.add_column("worst at", overflow="fold")
         for title in ("backward", "numeric", "error"):
             table.add_column(title, justify="right", overflow="fold")
         table.add_column("verdict", no_wrap=True)
+        short = _shortened([check.name for check in self.arrays])
         for check in self.arrays:
-            name, *cells, verdict = map(escape, check.row())
+            _, *cells, verdict = map(escape, check.row())
+            name = escape(short[check.name])
             size = 1
             for n in check.shape:
                 size *= n
@@ -182,6 +187,31 @@ class GradcheckResult:
         return "\n".join(line.rstrip() for line in capture.get().rstrip().split("\n"))
 
     __repr__ = __str__
+
+
+def _shortened(names: list[str]) -> dict[str, str]:
+    """Names for the table: long ones in lines, without the model's own name.
+
+    >>> print(_shortened(["net/lstm/lstm_cell/recurrent_kernel"]).popitem()[1])
+    lstm/lstm_cell/
+    recurrent_kernel
+    """
+    paths = [name for name in names if name.count("/") > 1]
+    owners = {path.split("/")[0] for path in paths}
+    result = {}
+    for name in names:
+        parts = name.split("/")
+        if name in paths and len(owners) == 1:
+            parts = parts[1:]
+        lines = [parts[0]]
+        for part in parts[1:]:
+            if len(lines[-1]) + 1 + len(part) <= _NAME_WIDTH:
+                lines[-1] += f"/{part}"
+            else:
+                lines[-1] += "/"
+                lines.append(part)
+        result[name] = "\n".join(lines)
+    return result
 
 
 def _place(index: tuple[int, ...]) -> str:
