@@ -40,6 +40,7 @@ def compare(config: dict[str, Any], dtype: str, **call_kwargs: Any) -> None:
         lambda: keras.layers.GroupQueryAttention(**full(config)),
         small(*QUERY),
         dtype=dtype,
+        name=NAME,  # not that of the class
         call_kwargs={"value": small(*VALUE, seed=1)} | call_kwargs,
     )
 
