@@ -148,6 +148,7 @@ def test_the_solution_is_shown_with_its_place(name, call):
     [
         (["strat", "dropout"], "no such action. Did you mean 'start'?"),
         (["start", "dropuot"], "no exercise 'dropuot'. Did you mean 'dropout'?"),
+        (["start", "gru"], "There is: gru_step_forward, gru_step_backward. See:"),
         (["start"], "exercises start: which one?"),
         (["hint"], "exercises hint: which one?"),
         (["check", "dropout"], "There is no dropout.py in this directory."),

@@ -29,6 +29,7 @@ path = resources.files("minikeras.datasets") / "data" / "sunspots.csv"  # or "my
 column = 1
 
 table = np.genfromtxt(path, delimiter=",", skip_header=1, ndmin=2)
+assert column < table.shape[1], f"{table.shape[1]} column(s): another delimiter?"
 numbers, times = table[:, column], table[:, 0]
 if column == 0 or np.isnan(times).any():  # no times there, or dates: count the steps
     times = np.arange(len(numbers))

@@ -53,8 +53,10 @@ def find(name: str) -> Exercise:
     """
     name = name.removesuffix(".py")
     if name not in exercises():
+        near = [other for other in exercises() if name and name in other]
+        hint = f" There is: {', '.join(near)}." if near else suggest(name, exercises())
         raise ValueError(
-            f"There is no exercise {name!r}.{suggest(name, exercises())} See: python "
-            "-m minikeras exercises list"
+            f"There is no exercise {name!r}.{hint} See: python -m minikeras exercises "
+            "list"
         )
     return exercises()[name]
