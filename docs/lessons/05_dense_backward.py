@@ -241,8 +241,8 @@ assert sizes[-1] < sizes[0]
 
 # %%
 # Each ``tanh`` lets less than everything through, so the first layers get less than the
-# last: the gradient vanishes a little with each layer. What that does over many steps
-# of time is lesson 10.
+# last: the gradient vanishes little by little. (Not with every layer: a kernel may
+# enlarge it.) What that does over many steps of time is lesson 10.
 #
 # Try it
 # ------
