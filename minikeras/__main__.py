@@ -64,7 +64,8 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m minikeras",
         description="Keras 3 in NumPy, readable to the bottom.",
-        epilog="Status: 0 success, 1 they differ (diff, verify, exercises check), 2 an error.",
+        epilog="Status: 0 success, 1 they differ (diff, verify, exercises check), "
+        "2 an error.",
     )
     parser.add_argument(
         "--version",
