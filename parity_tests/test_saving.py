@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zipfile
 from pathlib import Path
@@ -26,7 +27,7 @@ from parity_tests.model_twins import (
     pair,
 )
 from parity_tests.oracle import keras
-from parity_tests.tolerance import assert_equal
+from parity_tests.tolerance import assert_equal, assert_trajectory_close
 
 RNG = np.random.default_rng(11)
 X, Y = RNG.standard_normal((12, 4)), RNG.standard_normal((12, 2))
@@ -297,3 +298,25 @@ class TestFiles:
         model.save(tmp_path / "m.keras")
         loaded = minikeras.models.load_model(tmp_path / "m.keras")
         assert_equal(loaded.layers[0].seed_generator.state.numpy()[1], np.int64(0))
+
+
+def test_a_deep_copy_trains_on_by_itself_as_in_keras():
+    x, y = RNG.standard_normal((16, 2)), RNG.standard_normal((16, 1))
+
+    def run(k):
+        k.utils.set_random_seed(0)
+        hidden = k.layers.Dense(3, activation="tanh")
+        model = k.Sequential([k.Input((2,)), hidden, k.layers.Dense(1)])
+        model.compile(k.optimizers.Adam(0.01), "mse")
+        model.fit(x, y, verbose=0, shuffle=False)
+        copied, kept = copy.deepcopy(model), model.get_weights()
+        copied.fit(x, y, verbose=0, shuffle=False)
+        assert all(map(np.array_equal, model.get_weights(), kept))
+        model.fit(x, y, verbose=0, shuffle=False)
+        assert all(map(np.array_equal, model.get_weights(), copied.get_weights()))
+        return copied
+
+    ours, theirs = run(minikeras), run(keras)
+    assert_equal([v.path for v in ours.variables], [v.path for v in theirs.variables])
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert_trajectory_close(a, b, steps=2)

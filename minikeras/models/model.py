@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from minikeras import tree
@@ -194,6 +196,13 @@ class Model(Trainer, Layer):
 
     # --- Files ------------------------------------------------------------------------
 
+    def __reduce__(self) -> Any:
+        """A copy (`copy.deepcopy`) is what saving and loading give, as in Keras."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.keras"
+            self.save(path)
+            return _from_file_content, (path.read_bytes(),)
+
     def save(
         self,
         filepath: Any,
@@ -281,6 +290,16 @@ def _is_functional_call(args: tuple, kwargs: dict[str, Any]) -> bool:
         or (len(args) == 1 and "outputs" in kwargs)
         or ("inputs" in kwargs and "outputs" in kwargs)
     )
+
+
+def _from_file_content(content: bytes) -> Any:
+    """The model in the bytes of a `.keras` file."""
+    from minikeras.saving import load_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(content)
+        return load_model(path, safe_mode=False)
 
 
 def _insert_functional(cls: type) -> None:
