@@ -40,7 +40,7 @@ def _print(found: dict[str, Any]) -> None:
     model = found["model"] or {}
     version = found["keras_version"]
     written = (
-        f"written by Keras {escape(version)}" if version else "no Keras version in it"
+        f"Keras version {escape(version)}" if version else "no Keras version in it"
     )
     console.print(
         f"[bold]{escape(found['file'])}[/]: {found['format']}", highlight=False

@@ -60,7 +60,7 @@ def compiled_loss(
     if y is None:
         raise ValueError(
             "None values not supported: the model was compiled with a loss, which "
-            "needs targets, and there are none. Pass them: fit(x, y). For "
+            "needs targets, and there are none. Pass them as `y`: fit(x, y). For "
             "validation_data pass (x, y)."
         )
     return model._compile_loss.forward(
