@@ -149,7 +149,7 @@ def shape_hint(received: tuple[int, ...], expected: tuple[int | None, ...]) -> s
     if len(expected) != 3:
         return ""
     _, steps, features = expected  # those of sequences
-    if received[1:] == (1, 1) and features == 1:
+    if received[1:] in ((1,), (1, 1)) and features == 1:
         return (
             f" These are {received[0]} sequences of one step each; a single sequence "
             "of numbers is x[None, :, None]."

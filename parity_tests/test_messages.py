@@ -153,6 +153,10 @@ EXPLAINED: dict[str, tuple[Callable[[], Any], str]] = {
     "a single image": (lambda: layers.Conv2D(2, 2)(np.ones((5, 5, 1))), r"x\[None\]"),
     "windows without features": (
         lambda: layers.LSTM(2)(minikeras.Input((20,))),
+        r"\(batch, steps, features\).*Input\(\(steps, 1\)\)",
+    ),
+    "windows as arrays without features": (
+        lambda: layers.LSTM(2)(np.ones((4, 20))),
         r"\(batch, steps, features\).*x\[\.\.\., None\]",
     ),
     "a longer sequence": (

@@ -36,8 +36,8 @@ def results(
         paths = [Path(folder) / f"{library}.npz" for library in ("minikeras", "keras")]
         runs = [_start("minikeras", dtype, paths[0], [*names, *ours])]
         runs.append(_start("keras", dtype, paths[1], names))
-        for process in runs:
-            _, errors = process.communicate()
+        said = [process.communicate()[1] for process in runs]  # both to their ends
+        for process, errors in zip(runs, said, strict=True):
             if process.returncode:
                 raise AssertionError(f"{process.args}\n{errors}")
         return _load(paths[0]), _load(paths[1])
