@@ -27,7 +27,7 @@ model = keras.Sequential(
         keras.layers.Dense(1, activation="sigmoid"),
     ]
 )
-print(len(model.layers), "layers")  # the Input is not counted
+print(len(model.layers), "layers")  # a Sequential leaves its Input out
 
 # %%
 # Each layer lists its weights: the kernel first, then the bias.
@@ -55,10 +55,10 @@ assert count == model.count_params()
 # %%
 # How weights begin
 # -----------------
-# Biases begin at zero. Kernels begin at random, evenly between two limits. The limits
-# depend on the number of inputs and of units, so that what comes out of a layer is
-# about as large as what goes in: ``sqrt(6 / (inputs + units))``, by Glorot and Bengio
-# (2010).
+# The bias of a Dense layer begins at zero. Its kernel begins at random, evenly between
+# two limits, minus and plus ``sqrt(6 / (inputs + units))``. They depend on the number
+# of inputs and of units, so that what comes out of a layer is about as large as what
+# goes in, on the way forward and on the way back (Glorot and Bengio, 2010).
 
 limit = np.sqrt(6 / (784 + 10))
 print(f"limit {limit:.4f}, largest {np.abs(kernel).max():.4f}, biases {bias.max()}")
@@ -147,7 +147,8 @@ assert np.array_equal(layer.get_weights()[0], kernel)
 # (In minikeras the message says which weight it is and that it looks transposed, and
 # either all arrays are set or none.)
 #
-# One mistake cannot be noticed: arrays of the same shape in the wrong order. Where a
+# Two mistakes cannot be noticed, since the shapes fit: a kernel with as many inputs as
+# units that is transposed, and arrays of the same shape in the wrong order. Where a
 # layer has several of the same shape, as BatchNormalization has (lesson 11), look at
 # the names in ``layer.weights``.
 #
@@ -207,8 +208,8 @@ assert different > 0 and same == 0
 # 1. Make a Dense layer of one unit that computes the mean of its four inputs.
 # 2. Make one that sorts nothing but swaps its two inputs. What does its kernel look
 #    like, and what does the kernel of a layer look like that changes nothing?
-# 3. Set the weights of ``xor`` for "and", and for "or". Which of them can one layer do
-#    alone?
+# 3. Set the weights of ``xor`` for "and", and for "or". Which of them can one unit with
+#    ``relu`` do alone, answering exactly 0 and 1?
 # 4. What does ``keras.layers.LSTM(4)`` have in ``get_weights()`` once it is built for
 #    inputs ``(None, 10, 3)``? In minikeras,
 #    ``print(keras.teach.explain(layer))`` says what each array is.

@@ -47,7 +47,7 @@ model.compile(
 # %%
 # Before and after
 # ----------------
-# The whole experiment is four lines: keep the weights, train, look again.
+# The whole experiment is three lines: keep the weights, train, look again.
 
 before = model.get_weights()
 history = model.fit(x, y, epochs=100, batch_size=32, verbose=0)
@@ -60,7 +60,8 @@ for epoch in (1, 50, 100):
 assert history.history["loss"][-1] < history.history["loss"][0] / 2
 
 # %%
-# ``fit`` returns a history: a list with one value per epoch for each name. Drawn:
+# ``fit`` returns a History. Its ``history`` has, for each name, a list with one value
+# per epoch. Drawn:
 
 plot.history(history)
 plt.show()
@@ -123,16 +124,14 @@ plt.show()
 #
 # By how much can a weight move?
 # ------------------------------
-# Adam moves every weight by about the learning rate, 0.01, per step, whatever the size
-# of its gradient. An epoch is as many steps as there are batches: 100 examples in
-# batches of 32 are 4. So 100 epochs are 400 steps, and no weight can have come much
-# further than 400 times 0.01:
+# Adam moves a weight by about the learning rate, 0.01, per step, whatever the size of
+# its gradient, and by less where the gradient keeps changing its sign. An epoch is as
+# many steps as there are batches: 100 examples in batches of 32 are 4. So 100 epochs
+# are 400 steps, and no weight can have come much further than 400 times 0.01:
 
 steps = int(model.optimizer.iterations)
 furthest = max(np.abs(b - a).max() for a, b in zip(before, after, strict=True))
-print(
-    f"{steps} steps; the furthest weight moved by {furthest:.2f}, at most {steps / 100}"
-)
+print(f"{steps} steps of 0.01 are {steps * 0.01}; the furthest moved by {furthest:.2f}")
 
 assert steps == 400 and furthest < steps * 0.01
 
@@ -151,7 +150,8 @@ plt.show()
 
 model.layers[0].trainable = False
 model.compile(optimizer="adam", loss="binary_crossentropy")
-print(len(model.trainable_weights), "trainable,", len(model.non_trainable_weights))
+trainable, frozen = model.trainable_weights, model.non_trainable_weights
+print(len(trainable), "trainable,", len(frozen), "not")
 
 before = model.get_weights()
 model.fit(x, y, epochs=1, verbose=0)
@@ -187,8 +187,9 @@ assert same
 #    zero and look at the accuracy.
 # 3. Take another seed for ``set_random_seed``. Are the weights after training the same?
 #    Are the answers?
-# 4. Turn the labels around, ``y = 1 - y``, and train on from the weights you have.
-#    Which array changes most, and which could stay as it is?
+# 4. Turn the labels around, ``y = 1 - y``, and train on from the weights you have, with
+#    the first layer trainable again. Which array changes most, and which could stay as
+#    it is?
 #
 # Exercise: the step downhill that all optimizers are made of::
 #

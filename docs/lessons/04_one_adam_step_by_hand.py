@@ -2,16 +2,17 @@
 4. One Adam step by hand
 ========================
 
-A gradient says in which direction the loss falls. The optimizer decides how far to go.
-Adam is the usual choice, and its rule is five lines. This lesson takes one model, one
-batch and one step, does the step by hand, and finds the same weights as the optimizer.
+A gradient says in which direction the loss grows. The optimizer goes the other way, and
+decides how far. Adam is the usual choice, and its rule is a few lines. This lesson
+takes one model, one batch and one step, does the step by hand, and finds the same
+weights as the optimizer.
 """
 
 # %%
 # A model and a batch
 # -------------------
-# One unit on 32 handwritten digits: is it a 0 or not? 64 weights and a bias are enough
-# for every step to be printed.
+# One unit on 32 handwritten digits: is it a 0 or not? 64 weights and a bias are few
+# enough to look at all of them.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,7 +74,7 @@ assert np.isclose(g[0][pixel, 0], growth, atol=0.01)
 #
 # The rule
 # --------
-# Plain gradient descent, SGD, goes along the gradient: ``w -= rate * g``. Adam keeps
+# Plain gradient descent, SGD, goes against the gradient: ``w -= rate * g``. Adam keeps
 # two more numbers for every weight, and both begin at zero:
 #
 # * ``m``, a running mean of the gradient: the direction, with the noise of single
@@ -136,9 +137,10 @@ assert np.allclose(kept[f"adam/{path}_velocity"], v[0])
 # %%
 # How far did it go?
 # ------------------
-# In the first step ``m / sqrt(v)`` is the gradient divided by its own size, which is +1
-# or -1. So every weight moves by the rate, 0.001, whatever its gradient. Here are the
-# gradients of all 64 weights and the steps they led to:
+# In the first step ``m / sqrt(v)``, corrected, is the gradient divided by its own size,
+# which is +1 or -1. So every weight whose gradient is not 0 moves by the rate, 0.001,
+# however large that gradient is. Here are the gradients of all 64 weights and the steps
+# they led to:
 
 steps = after[0] - before[0]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
@@ -213,15 +215,15 @@ assert curves["Adam(0.001)"][-1] < curves["SGD(0.001)"][-1]
 # %%
 # At the same rate of 0.001 SGD is the slower one: its steps are the rate times a
 # gradient that is less than 1, and gets smaller as the loss does. A hundred times the
-# rate, and it is ahead of Adam. A rate means something different to each optimizer;
-# comparing two at the same one says little.
+# rate, and it is ahead of that Adam, though not of the one with 0.01. A rate means
+# something different to each optimizer; comparing two at the same one says little.
 #
 # Try it
 # ------
 # 1. Multiply the loss by 1000: ``loss.backward(1000.0, ...)`` in ``gradients``. What
 #    changes for Adam, what for SGD?
-# 2. Set ``beta_1 = 0`` in both places. What is ``m`` then, and how does the second step
-#    change?
+# 2. Set ``beta_1 = 0``, by hand and in ``keras.optimizers.Adam(beta_1=0.0)``. What is
+#    ``m`` then, and how does the second step change?
 # 3. Set ``epsilon = 0.1``. Which weights move now, and like which other optimizer does
 #    Adam behave?
 # 4. Momentum alone: ``velocity = momentum * velocity - rate * g; w += velocity``. Do

@@ -35,9 +35,9 @@ assert np.isclose(p.sum(), 1)
 assert np.allclose(p, keras.activations.softmax(z[None]))
 
 # %%
-# Only differences count. Add 100 to all logits and nothing changes, for ``exp(z +
-# 100)`` has a factor ``exp(100)`` above and below the line. A difference of 1 between
-# two logits is a factor of e = 2.718 between their probabilities.
+# Only differences count. Add 100 to all logits and nothing changes, for each ``exp(z +
+# 100)`` has a factor ``exp(100)``, and so has their sum. A difference of 1 between two
+# logits is a factor of e = 2.718 between their probabilities.
 
 print(softmax(z + 100).round(3), (p[0] / p[1]).round(3))
 
@@ -70,20 +70,21 @@ assert np.isclose(by_hand, sparse) and np.isclose(by_hand, dense)
 # ``sparse_categorical_crossentropy`` takes labels as integers,
 # ``categorical_crossentropy`` as one-hot rows; the loss is the same. A model that knows
 # nothing gives 1/C to each of C classes, so its loss is log(C): 2.30 for ten digits.
-# Look for that number in your first epoch.
+# Look for that number when training begins.
 #
 # Two gradients that cancel
 # -------------------------
 # Going back, the loss comes first: only the true class matters, and its slope is
-# ``-1 / p``.
+# ``-1 / p``. (``dp`` is the gradient of the loss for ``p``, and ``dz`` that for ``z``.)
 
 dp = np.where(onehot[0] == 1, -1 / p, 0.0)
 print("dp", dp.round(4))
 
 # %%
-# Then softmax. Each logit moves all probabilities, since they share one sum:
-# ``dp[i] / dz[j]`` is ``p[i] * (1 - p[i])`` for i = j and ``-p[i] * p[j]`` for all
-# others. As a matrix, and as the two terms that the library computes it by:
+# Then softmax. Each logit moves all probabilities, since they share one sum: the
+# derivative of ``p[i]`` by ``z[j]`` is ``p[i] * (1 - p[i])`` for i = j and ``-p[i] *
+# p[j]`` for all others. As a matrix, which is symmetric, and as the two terms that the
+# library computes it by:
 
 jacobian = np.diag(p) - np.outer(p, p)
 dz = jacobian @ dp
@@ -105,9 +106,10 @@ assert np.allclose(dz, p - onehot[0])
 
 # %%
 # The ``1 / p`` of the logarithm and the ``p`` of softmax cancel. What is left could not
-# be simpler: each class is pushed down by the probability it got, and the true one is
-# pushed up by what it lacks. It is never larger than 1, and it is zero only when the
-# model is right and certain.
+# be simpler: each wrong class is pushed down by the probability it got, and the true
+# one is pushed up by what it lacks. (A step goes against the gradient, so minus is up.)
+# No number in it is larger than 1, and all are zero only when the model is right and
+# certain.
 #
 # What goes wrong in two steps
 # ----------------------------
@@ -208,9 +210,9 @@ print("from logits: ", softmax(logits)[0, :4].round(3))
 # The mistake to know is a third combination: probabilities, *and* ``from_logits=True``.
 # Softmax is then done twice. Where a model plainly ends in softmax Keras notices,
 # warns, and takes the logits. It cannot notice if another layer comes after the
-# softmax, or if you call the loss yourself. Probabilities lie between 0 and 1, so the
-# second softmax can never be sure of anything: with ten classes, the best it can give
-# is ``e / (e + 9)``.
+# softmax, or if you call the loss yourself on what ``predict`` gave. Probabilities lie
+# between 0 and 1, so the second softmax can never be sure of anything: with ten
+# classes, the best it can give is ``e / (e + 9)``.
 
 best = np.exp(1) / (np.exp(1) + 9)
 print(f"at best {best:.3f}, so a loss of at least {-np.log(best):.2f}")
@@ -243,8 +245,8 @@ assert np.allclose(dz, (p - y) / 2)  # the loss is the mean over two examples
 #    gives 0.99 to the wrong one?
 # 2. Divide all logits by 3 before the softmax. What happens to the probabilities, what
 #    to ``argmax``? (This is called a temperature.)
-# 3. Compute the loss of ``[[0, 50, 120]]`` in float64 from probabilities. From which
-#    difference of logits on does it go wrong there?
+# 3. Compute the loss of ``[[0, 50, 120]]`` in float64, by ``softmax`` from above and
+#    ``-np.log``. From which difference of logits on does it go wrong there?
 # 4. Show with ``gradcheck`` that ``keras.losses.CategoricalCrossentropy()`` is right
 #    also when its ``y_pred`` do not add up to one.
 #

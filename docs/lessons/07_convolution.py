@@ -83,7 +83,8 @@ assert conv.count_params() == 3 * 3 * 2 * 5 + 5
 # ---------------
 # Now without the loops over positions. Write each window as a row of a matrix, its nine
 # (times C) numbers side by side. The field calls this matrix the *columns*, after
-# MATLAB's ``im2col``, which wrote the windows as columns. Two images of two channels:
+# MATLAB's ``im2col``, which wrote the windows as columns. Take N = 2 images of H x W =
+# 8 x 8 pixels and C = 2 channels; P x Q = 6 x 6 windows fit into each:
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=(2, 8, 8, 2))  # (N, H, W, C)

@@ -76,10 +76,10 @@ assert np.array_equal(by_hand, dx[0, :, :, 0])
 # %%
 # Ties
 # ----
-# In the corners all four pixels are 0. Which one is the largest? On paper the question
-# has no answer: the function has a kink there, and no derivative. A program must
-# answer. TensorFlow gives all of the gradient to the first, reading row by row, and so
-# does minikeras:
+# In the top left window all four pixels are 0. Which one is the largest? On paper the
+# question has no answer: the function has a kink there, and no derivative. A program
+# must answer. TensorFlow gives all of the gradient to the first, reading row by row,
+# and so does minikeras:
 
 tie = np.full((1, 2, 2, 1), 7.0, "float32")
 _, residuals = max_pool.forward(tie)
@@ -121,7 +121,8 @@ assert np.array_equal(dx[0, :, :, 0], np.kron(dy[0, :, :, 0], np.full((2, 2), 0.
 # --------------------
 # With windows of 3 that move by 2, some pixels are in two windows, or four. What they
 # get adds up, as for the convolution of lesson 7. A single high pixel wins in all of
-# its windows:
+# its four windows. The other five see only zeros, a tie, and each gives its 1 to its
+# first pixel:
 
 peak = np.zeros((1, 7, 7, 1), "float32")
 peak[0, 2, 2, 0] = 1
@@ -159,8 +160,8 @@ assert same(8, 3, 2) == (0, 1) and same(7, 3, 2) == (1, 1)
 # If the number is odd, the one more goes *after*: to the right and to the bottom. And
 # with a stride it depends on the size of the image: 8 pixels get nothing before and one
 # zero after, 7 pixels one on each side. PyTorch's ``padding=1`` is one on each side
-# always, so a model brought over with "same" and strides of 2 is shifted by a pixel.
-# Shapes agree, nothing fails, and the numbers are wrong.
+# always, so a model brought over with "same" and strides of 2 is shifted by a pixel
+# where the size is even. Shapes agree, nothing fails, and the numbers are wrong.
 #
 # We can see the zeros by a filter that reads out its top left corner:
 
