@@ -56,8 +56,8 @@ print("h3", h3)
 #   :math:`dz_t = dh_t \, (1 - h_t^2)`
 # * to the state before: :math:`dh_{t-1} = dz_t R^T`
 # * to the input: :math:`dx_t = dz_t K^T`
-# * to the weights, *of this step*: :math:`x_t^T dz_t`, :math:`h_{t-1}^T dz_t` and
-#   :math:`dz_t`
+# * to the weights K, R and b, *of this step*: :math:`x_t^T dz_t`,
+#   :math:`h_{t-1}^T dz_t` and :math:`dz_t`
 #
 # From the last step to the first:
 
@@ -243,12 +243,13 @@ axes[0].legend(frameon=False)
 plt.show()
 
 # %%
-# Not what the textbook's headline says. Before training the SimpleRNN's gradient lasts
-# longest: an orthogonal R, and small numbers, for which tanh has a slope near 1. The
-# GRU's is halved at each step, because its update gate begins at 0.5. After training
-# all three listen further back than before, and the one that listens furthest does not
-# forecast best: the sun's cycle is eleven years, and nothing here needs a memory of
-# sixty. Which layer keeps a gradient is a question of its numbers, so look at them.
+# Not what the textbook's headline says, that a SimpleRNN's gradient vanishes and an
+# LSTM's does not. Before training the SimpleRNN's gradient lasts longest: an orthogonal
+# R, and small numbers, for which tanh has a slope near 1. Of the GRU's some 0.6 are
+# left at each step, because its update gate begins at 0.5. After training all three
+# listen further back than before, and the one that listens furthest does not fit these
+# years best: the sun's cycle is eleven years, and nothing here needs a memory of sixty.
+# Which layer keeps a gradient is a question of its numbers, so look at them.
 #
 # Exploding is the easier half
 # ----------------------------
@@ -268,10 +269,10 @@ assert np.allclose(weight.numpy(), [-0.6, -0.8])
 # ------
 # 1. Let the loss look at ``h1`` and ``h3``: add a ``dh1_outside`` of your choice by
 #    hand, and compare with a layer with ``return_sequences=True``.
-# 2. Put ``activation="tanh"`` in the plot of straight lines. Which lines change, and
-#    why does s = 1.1 not explode any more?
-# 3. Give the GRU's update gate a bias of 3 (the first block of both rows of its bias,
-#    z r h) and draw the left picture again.
+# 2. Put ``activation="tanh"`` in the plot of straight lines, and take out the
+#    ``assert``. Which lines change, and why does s = 1.1 not explode any more?
+# 3. Give the GRU's update gate a bias of 3 (the first block, z r h, of the first row of
+#    its bias; the second row is added to it) and draw the left picture again.
 # 4. Set ``f = 1`` for good: with which bias? What could go wrong then, that a forget
 #    gate was invented for?
 #
