@@ -5,7 +5,7 @@
 ``BatchNormalization`` is the layer that surprises most. ``get_weights()`` returns four
 arrays of one shape, of which two are not trained and change all the same. In training
 an example's output depends on its neighbours in the batch. And a model that ``fit``
-says is right in 98 of 100 cases is right in 90 a moment later, with the same weights.
+says is right in 98 of 100 cases is right in 90 a moment later, on the same images.
 
 All of it follows from one formula, used with two different sets of statistics.
 """
@@ -34,8 +34,8 @@ assert names == ["gamma", "beta", "moving_mean", "moving_variance"]
 # %%
 # ``gamma`` and ``beta`` are weights like any other: a scale and a shift for each
 # feature. ``moving_mean`` and ``moving_variance`` are notes the layer takes in
-# training. They have the same shape, so if you set them in the wrong order there is no
-# error, only wrong results.
+# training. All four have the same shape, so if you set them in the wrong order there is
+# no error, only wrong results.
 #
 # In training: the statistics of the batch
 # ----------------------------------------
@@ -73,8 +73,9 @@ print("moving_mean    ", layer.moving_mean.numpy())
 print("moving_variance", layer.moving_variance.numpy())
 
 # %%
-# The variance is that of the batch, divided by n. (PyTorch divides this one by n - 1,
-# and its ``momentum`` is the other part: its 0.1 is 0.9 here.)
+# The variance is that of the batch, divided by the number of examples. (PyTorch divides
+# by one less for the notes, and its ``momentum`` is the other part: its 0.1 is 0.9
+# here.)
 #
 # Neighbours
 # ----------
@@ -107,7 +108,7 @@ print("y = x *", scale, "+", shift)
 # --------------------
 # They begin at mean 0 and variance 1, and go a hundredth of the way with each batch.
 # After n batches they are :math:`1 - 0.99^n` of the way: 63 % after 100 batches, 99 %
-# after 460.
+# after 460, and that only if what they follow stands still.
 
 n = np.arange(500)
 figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
@@ -153,7 +154,8 @@ print(f"evaluate {said_by_evaluate:.3f}")
 assert said_by_evaluate < said_by_fit - 0.03
 
 # %%
-# The same images, the same weights. ``fit`` counted with the statistics of each batch,
+# The same images, and almost the same weights (``fit`` counted while they still moved,
+# in the last epoch). But ``fit`` counted with the statistics of each batch,
 # ``evaluate`` with notes that are not there yet. It is not overfitting, and not a bug.
 # With a lower momentum the notes keep up:
 
@@ -184,7 +186,8 @@ print("moving_variance with 0.9: ", quick.layers[2].moving_variance.numpy()[:5])
 # -------------
 # The statistics of a few examples are rough. With two, the worst case: after
 # subtracting their mean they are equally far from zero, and after dividing they are at
-# 1 and -1, whatever they were.
+# 1 and -1, whatever they were. (Nearly, for ``epsilon`` takes a little, and all if the
+# two are equal.)
 
 two = keras.layers.BatchNormalization()
 for pair in ([[1.0], [2.0]], [[1.0], [200.0]], [[-3.0], [-3.5]]):
@@ -226,7 +229,7 @@ assert len(layer.trainable_weights) == 2
 # Epsilon
 # -------
 # ``epsilon`` is 0.001 in Keras and 0.00001 in PyTorch. It counts where a feature hardly
-# varies. A pixel at the edge of the digits that is set in few images, by both:
+# varies. A pixel at the edge of the digits that is set in one image only, by both:
 
 edge = x_train.reshape(-1, 64)[:, 56:57].astype("float32") / 16
 print(f"pixel 56: variance {edge.var():.7f}, largest value {edge.max():.3f}")
@@ -241,11 +244,11 @@ for epsilon in (1e-3, 1e-5):
 # The gradient
 # ------------
 # In training each x acts on its own output, and on all others through the mean and the
-# variance. With n for the normalized values and means over the batch,
+# variance. With :math:`\hat x` for the normalized values and means over the batch,
 #
 # .. math::
 #     dx = \frac{\gamma}{\sqrt{variance + \epsilon}}
-#          \left(dy - mean(dy) - n \cdot mean(dy \cdot n)\right)
+#          \left(dy - mean(dy) - \hat x \cdot mean(dy \cdot \hat x)\right)
 #
 # The two terms that are taken away are the changes which the normalization undoes:
 # moving all x together, and scaling them together.
@@ -260,11 +263,11 @@ y, residuals = norm.forward(x, training=True)
 grads = keras.Gradients()
 dx = norm.backward(dy, residuals, grads)
 
-n = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + norm.epsilon)
-by_hand = dy - dy.mean(axis=0) - n * (dy * n).mean(axis=0)
+x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + norm.epsilon)
+by_hand = dy - dy.mean(axis=0) - x_hat * (dy * x_hat).mean(axis=0)
 by_hand /= np.sqrt(x.var(axis=0) + norm.epsilon)  # gamma is 1
 assert np.allclose(dx, by_hand)
-assert np.allclose(grads[norm.gamma], (dy * n).sum(axis=0))
+assert np.allclose(grads[norm.gamma], (dy * x_hat).sum(axis=0))
 assert np.allclose(grads[norm.beta], dy.sum(axis=0))
 assert np.allclose(dx.sum(axis=0), 0)  # nobody can move all of them together
 
