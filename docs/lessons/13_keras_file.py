@@ -117,11 +117,12 @@ for name, array in arrays.items():
     print(f"{name:24} {array.dtype!s:8} {array.shape}")
 
 # %%
-# No names of layers, and no "kernel". A layer's folder is its class and a number, in
-# the order of ``model.layers``: ``dense``, ``dense_1``. Its variables are numbered in
-# the order in which they were made: ``vars/0`` is the kernel, ``vars/1`` the bias. So a
-# model whose layers have other names still takes these weights, and one whose layers
-# come in another order takes the wrong ones, or none.
+# No path has the name of a layer, nor "kernel". (The names are there as notes, in
+# ``attrs`` of each ``vars``, but arrays are not found by them.) A layer's folder is its
+# class and a number, in the order of ``model.layers``: ``dense``, ``dense_1``. Its
+# variables are numbered in the order in which they were made: ``vars/0`` is the kernel,
+# ``vars/1`` the bias. So a model whose layers have other names still takes these
+# weights, and one whose layers come in another order takes the wrong ones, or none.
 #
 # Four arrays are the model:
 
@@ -147,7 +148,7 @@ assert (velocity >= 0).all()  # an average of squares
 #
 # Prediction from the file alone
 # ------------------------------
-# Four arrays and four lines, without any framework:
+# Four arrays and five lines, without any framework:
 
 
 def predict(images):
