@@ -15,7 +15,7 @@ page. Times depend on the machine; trust the ratios, and measure your own.
 # A clock
 # -------
 # Best of several runs on one core, both ways in turn, so that a moment in which the
-# machine was busy hurts neither. The results must be equal.
+# machine was busy hurts neither. The results must be equal, but for rounding.
 
 import time
 
@@ -114,15 +114,15 @@ compare("convolution", window_by_window, one_product)
 # %%
 # The LSTM is half a product
 # --------------------------
-# In ``z[t] = x[t] @ kernel + h[t] @ recurrent_kernel`` the second term needs the step
-# before. The first does not: one product for all time steps at once.
+# In ``z[t] = x[t] @ kernel + h[t - 1] @ recurrent_kernel`` the second term needs the
+# step before. The first does not: one product for all time steps at once.
 
-sequences = rng.normal(size=(100, 16, 128)).astype("float32")
-kernel = rng.normal(size=(128, 512)).astype("float32")
+sequences = rng.normal(size=(100, 16, 128)).astype("float32")  # steps, batch, inputs
+lstm_kernel = rng.normal(size=(128, 512)).astype("float32")  # inputs, 4 x 128 units
 compare(
     "all time steps at once",
-    lambda: np.stack([x_t @ kernel for x_t in sequences]),
-    lambda: (sequences.reshape(1600, 128) @ kernel).reshape(100, 16, 512),
+    lambda: np.stack([x_t @ lstm_kernel for x_t in sequences]),
+    lambda: (sequences.reshape(1600, 128) @ lstm_kernel).reshape(100, 16, 512),
 )
 
 # %%
@@ -152,8 +152,9 @@ assert ratios["a batch of 128"] > 3
 # The cache: neighbours are cheap
 # -------------------------------
 # Memory comes in lines of 64 bytes, 16 float32 numbers. Who asks for one number gets
-# its 15 neighbours, and pays for them. Adding up 100,000 numbers that lie side by side,
-# and 100,000 that lie 16 apart:
+# its 15 neighbours, and pays for them. Only neighbours can be added several per
+# instruction, too. Adding up 100,000 numbers that lie 16 apart, and 100,000 that lie
+# side by side:
 
 numbers = rng.normal(size=1_600_000).astype("float32")
 apart, beside = numbers[::16], numbers[::16].copy()
@@ -195,9 +196,10 @@ def in_pieces():
 compare("in pieces", whole, in_pieces, runs=5)
 
 # %%
-# ``fit`` does that with whole models: it cuts a batch into parts of a few examples and
-# takes each through all layers, forward and back, while it is in the cache. The loss is
-# a sum over examples, so its gradient is the sum of the gradients of the parts.
+# ``fit`` does that with whole models: it cuts a large batch into parts and takes each
+# through all layers, forward and back, while it is near. The loss is a sum over
+# examples, so its gradient is the sum of the gradients of the parts. (A model that
+# trains a BatchNormalization is not cut: there each example needs the whole batch.)
 #
 # float32 or float64
 # ------------------
@@ -209,7 +211,7 @@ compare("float32", lambda: a64 @ b64, lambda: a @ b)
 
 # %%
 # One ``np.float64`` that slips into a formula makes the whole array float64, and all
-# that follows. ``np.sqrt(2)`` is one, ``2.0`` is not:
+# that follows (since NumPy 2). ``np.sqrt(2)`` is one, ``2.0`` is not:
 
 assert (a * np.sqrt(2)).dtype == np.float64
 assert (a * float(np.sqrt(2))).dtype == np.float32
