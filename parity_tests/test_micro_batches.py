@@ -184,6 +184,7 @@ def test_small_models_are_not_cut_and_large_ones_are() -> None:
     assert count(dense(784, 128, 10), (32, 784)) == 1
     x = Input((28, 28, 1))
     conv = Model(x, layers.Conv2D(32, 3)(layers.Conv2D(32, 3)(x)))
+    assert count(conv, (128, 28, 28, 1)) >= 2
     assert count(conv, (512, 28, 28, 1)) >= 8
     assert count(conv, (2, 28, 28, 1)) == 1
     x = Input((50, 8))  # the steps of a recurrent layer must not become too short
